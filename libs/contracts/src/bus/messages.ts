@@ -1,0 +1,99 @@
+import { Type, type Static } from 'typebox';
+import { PublicResource } from '../resource/resource-events.ts';
+import { Selector } from '../selector.ts';
+
+/** Why a served cluster is or is not usable right now. */
+export const ClusterHealth = Type.Union([Type.Literal('online'), Type.Literal('offline')]);
+
+/** One cluster that an agent serves. `labels` are the operator's plus the agent's dynamic ones; static keys win. */
+export const ServedCluster = Type.Object({
+  name: Type.String(),
+  labels: Type.Record(Type.String(), Type.String()),
+  /** `dynamic` comes from a kube_cluster resource, `config-file` from the agent's own configuration. */
+  origin: Type.Union([Type.Literal('dynamic'), Type.Literal('config-file')]),
+  health: ClusterHealth,
+  /** Version string of the API server, or empty while unknown. */
+  kubeVersion: Type.String(),
+});
+export type ServedCluster = Static<typeof ServedCluster>;
+
+/** Everything an agent serves now. `revision` grows by one with each change within one run of the process. */
+export const ServedReport = Type.Object({
+  agentId: Type.String(),
+  /** Random id of this run of the process: reports of an older run never replace those of a newer one. */
+  run: Type.String(),
+  startedAt: Type.String(),
+  revision: Type.Integer({ minimum: 0 }),
+  /** host:port of the agent's listener for edges (mTLS), or empty when it has none. */
+  address: Type.String(),
+  clusters: Type.Array(ServedCluster),
+});
+export type ServedReport = Static<typeof ServedReport>;
+
+/** Sent every heartbeat interval. A row, not an event. */
+export const Heartbeat = Type.Object({
+  agentId: Type.String(),
+  run: Type.String(),
+  startedAt: Type.String(),
+  /** Grows by one with each heartbeat of this run. */
+  sequence: Type.Integer({ minimum: 0 }),
+  /** Milliseconds until the next one at the latest. */
+  intervalMs: Type.Integer({ minimum: 100 }),
+  version: Type.String(),
+  hostname: Type.String(),
+  /** System roles as in certificates: Kube, Discovery, Proxy, Auth. */
+  services: Type.Array(Type.String()),
+  address: Type.String(),
+  /** The revision of its latest ServedReport. */
+  servedRevision: Type.Integer({ minimum: 0 }),
+});
+export type Heartbeat = Static<typeof Heartbeat>;
+
+/** A fact born at an agent. `id` is the event id that makes its persistence exactly once. */
+export const FactMessage = Type.Object({
+  id: Type.String(),
+  type: Type.String(),
+  v: Type.Integer({ minimum: 1 }),
+  at: Type.String(),
+  data: Type.Record(Type.String(), Type.Unknown()),
+  traceparent: Type.Optional(Type.String()),
+});
+export type FactMessage = Static<typeof FactMessage>;
+
+export const OpenViewRequest = Type.Object({ selector: Selector });
+export type OpenViewRequest = Static<typeof OpenViewRequest>;
+
+export const OpenViewReply = Type.Union([
+  Type.Object({ ok: Type.Literal(true), hash: Type.String() }),
+  Type.Object({ ok: Type.Literal(false), code: Type.String(), message: Type.String() }),
+]);
+export type OpenViewReply = Static<typeof OpenViewReply>;
+
+/** Asks for the page of a view's entries after a subject, in subject order. Also renews the reader's lease on the view. */
+export const SnapshotRequest = Type.Object({ hash: Type.String(), after: Type.String() });
+export type SnapshotRequest = Static<typeof SnapshotRequest>;
+
+/** One entry of a view. `rev` is the resource stream's version: it only grows, also across deletion and creation. */
+export const ViewEntry = Type.Object({
+  kind: Type.String(),
+  id: Type.String(),
+  rev: Type.Integer({ minimum: 1 }),
+  /** The opaque revision for conditional updates. */
+  revision: Type.String(),
+  /** Absent when the resource was deleted or no longer matches. */
+  resource: Type.Optional(PublicResource),
+});
+export type ViewEntry = Static<typeof ViewEntry>;
+
+export const SnapshotPage = Type.Object({
+  ok: Type.Boolean(),
+  /** Set when `ok` is false: `unknown_view` means open it again. */
+  code: Type.Optional(Type.String()),
+  entries: Type.Array(ViewEntry),
+  /** Pass as `after` for the next page; empty when this was the last. */
+  next: Type.String(),
+});
+export type SnapshotPage = Static<typeof SnapshotPage>;
+
+export const RoutesReply = Type.Object({ reports: Type.Array(ServedReport) });
+export type RoutesReply = Static<typeof RoutesReply>;

@@ -1,0 +1,102 @@
+import { failure, type JsonObject } from '@postern/core';
+import type { Static, TObject } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+/** The service that records an event, which is also the second token of its subject. */
+export type EventContext = 'join' | 'resource' | 'discovery' | 'kube' | 'inventory';
+
+/** Event data that does not fit the schema of its type and version: a bug in the writer, or a forged fact. */
+export const InvalidEvent = failure(
+  'invalid_argument',
+  'contracts.invalid_event',
+  (type: string, why: string) => `the data of ${type} is invalid: ${why}`,
+);
+
+/** An event made but not yet recorded. */
+export interface NewEvent<Name extends string = string, Data = JsonObject> {
+  readonly type: Name;
+  readonly v: number;
+  readonly data: Data;
+}
+
+/** What a recorded event looks like wherever it is read: from Postgres, from the bus, in a golden file. */
+export interface StoredEvent {
+  /** UUID; also the `Nats-Msg-Id` and the idempotency key of every effect. */
+  readonly id: string;
+  /** `<aggregate>/<id>`, for example `kube_cluster/prod`. */
+  readonly stream: string;
+  /** Place in the stream, from 1, without gaps. */
+  readonly version: number;
+  readonly type: string;
+  /** Version of the data's schema. */
+  readonly v: number;
+  readonly data: JsonObject;
+  readonly meta: EventMeta;
+  /** RFC 3339, UTC. */
+  readonly at: string;
+}
+
+/** Who caused an event and in which conversation. Never a secret. */
+export interface EventMeta {
+  /** SPIFFE id of the principal, or of the service itself. */
+  readonly actor?: string;
+  readonly correlationId?: string;
+  readonly causationId?: string;
+  readonly traceparent?: string;
+}
+
+/** An event type: the constructor of its events, and the reader of every version of them ever written. */
+export interface EventType<Name extends string = string, S extends TObject = TObject> {
+  (data: Static<S>): NewEvent<Name, Static<S>>;
+  readonly type: Name;
+  readonly context: EventContext;
+  /** What the fact means, in one sentence for docs/events.md. */
+  readonly summary: string;
+  readonly v: number;
+  readonly schema: S;
+  /** The current version of a stored event's data, upcast step by step from the version it was written in. */
+  read(stored: Pick<StoredEvent, 'type' | 'v' | 'data'>): Static<S>;
+}
+
+/** The data of an event type. */
+export type DataOf<E> = E extends EventType<string, infer S> ? Static<S> : never;
+
+/** The union of the new events that a set of event types makes. */
+export type EventOf<E> = E extends EventType<infer Name, infer S> ? NewEvent<Name, Static<S>> : never;
+
+/** Turns data of one version into data of the next. */
+export type Upcaster = (data: JsonObject) => JsonObject;
+
+interface Declaration<S extends TObject> {
+  readonly context: EventContext;
+  readonly summary: string;
+  readonly v: number;
+  readonly data: S;
+  /** Upcasters by the version they read. */
+  readonly upcast?: Readonly<Record<number, Upcaster>>;
+}
+
+/** Declares an event type, once. */
+export function defineEvent<const Name extends string, S extends TObject>(
+  type: Name,
+  { context, summary, v, data: schema, upcast = {} }: Declaration<S>,
+): EventType<Name, S> {
+  const validator = Compile(schema);
+  const check = (data: unknown): Static<S> => {
+    if (validator.Check(data)) return data as Static<S>;
+    const [first] = validator.Errors(data);
+    throw InvalidEvent(type, `${first?.instancePath ?? '/'} ${first?.message ?? 'does not fit the schema'}`);
+  };
+  const make = (data: Static<S>): NewEvent<Name, Static<S>> => ({ type, v, data: check(data) });
+  const read = (stored: Pick<StoredEvent, 'type' | 'v' | 'data'>): Static<S> => {
+    let data = stored.data;
+    if (stored.v > v) throw InvalidEvent(type, `version ${stored.v} is newer than this program knows`);
+    for (let at = stored.v; at < v; at += 1) {
+      const step = upcast[at];
+      if (!step) throw InvalidEvent(type, `there is no upcaster from version ${at}`);
+      data = step(data);
+    }
+    return check(data);
+  };
+  return Object.assign(make, { type, context, summary, v, schema, read });
+}

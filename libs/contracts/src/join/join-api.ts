@@ -1,0 +1,102 @@
+import { Type, type Static } from 'typebox';
+
+/** System roles a joined process may hold. */
+export const SystemRole = Type.Union(
+  (['Kube', 'Discovery', 'Proxy', 'Auth', 'Bot', 'Node', 'App', 'Db'] as const).map((role) => Type.Literal(role)),
+);
+export type SystemRole = 'Kube' | 'Discovery' | 'Proxy' | 'Auth' | 'Bot' | 'Node' | 'App' | 'Db';
+
+/** PEM of a PKCS#10 request, ECDSA P-256. Only its public key is used, after its own signature was checked. */
+const CertificateRequest = Type.String({ maxLength: 8192 });
+
+/** nkey of the joiner's bus user (`U…`); its seed never leaves the joiner. */
+const BusKey = Type.String({ pattern: '^U[A-Z2-7]{55}$' });
+
+/** `POST /v1/join`, unauthenticated. */
+export const JoinRequest = Type.Object(
+  {
+    method: Type.String({ maxLength: 40 }),
+    token: Type.String({ minLength: 1, maxLength: 512 }),
+    roles: Type.Array(Type.String({ maxLength: 40 }), { minItems: 1, maxItems: 8 }),
+    hostname: Type.String({ maxLength: 253 }),
+    csr: CertificateRequest,
+    busKey: Type.Optional(BusKey),
+    /** Hashes of the views the joiner means to read: its bus credential allows these and no others. */
+    views: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{32}$' }), { maxItems: 16 })),
+    /** Client-made UUID: a retry with the same one gets the same identity. */
+    joinId: Type.String({ format: 'uuid' }),
+  },
+  { additionalProperties: false },
+);
+export type JoinRequest = Static<typeof JoinRequest>;
+
+/** `POST /v1/renew`, with the current agent certificate. */
+export const RenewRequest = Type.Object(
+  {
+    csr: CertificateRequest,
+    busKey: Type.Optional(BusKey),
+    views: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{32}$' }), { maxItems: 16 })),
+  },
+  { additionalProperties: false },
+);
+export type RenewRequest = Static<typeof RenewRequest>;
+
+/** How to reach the bus. `jwt` is absent where the bus asks for no credential. */
+export const BusAccess = Type.Object({ servers: Type.Array(Type.String()), jwt: Type.Optional(Type.String()), ca: Type.Optional(Type.String()) });
+export type BusAccess = Static<typeof BusAccess>;
+
+/** Answer to a join or renewal. Certificates are PEM; `hostCa` and `userCa` are bundles. */
+export const IssuedIdentity = Type.Object({
+  agentId: Type.String(),
+  clusterName: Type.String(),
+  roles: Type.Array(Type.String()),
+  generation: Type.Integer({ minimum: 1 }),
+  certificate: Type.String(),
+  hostCa: Type.String(),
+  userCa: Type.String(),
+  notAfter: Type.String(),
+  bus: BusAccess,
+});
+export type IssuedIdentity = Static<typeof IssuedIdentity>;
+
+/** `POST /v1/auth/sign` by one who may create `host_cert`/`user_cert`, i.e. an admin; `POST /v1/certificates` by the user itself. */
+export const SignRequest = Type.Object(
+  {
+    /** Absent at `/v1/certificates`: the caller's own name is used. */
+    user: Type.Optional(Type.String({ maxLength: 253 })),
+    csr: CertificateRequest,
+    /** Seconds; cut to what the caller may have. */
+    ttlSeconds: Type.Integer({ minimum: 60, maximum: 31_536_000 }),
+  },
+  { additionalProperties: false },
+);
+export type SignRequest = Static<typeof SignRequest>;
+
+/** A short-lived user certificate with what is needed to trust the edge. */
+export const SignedCertificate = Type.Object({
+  user: Type.String(),
+  clusterName: Type.String(),
+  certificate: Type.String(),
+  hostCa: Type.String(),
+  notAfter: Type.String(),
+});
+export type SignedCertificate = Static<typeof SignedCertificate>;
+
+/** `GET /v1/status`, authenticated. */
+export const StatusReply = Type.Object({
+  clusterName: Type.String(),
+  version: Type.String(),
+  caPins: Type.Array(Type.String()),
+});
+export type StatusReply = Static<typeof StatusReply>;
+
+/** `GET /v1/me`: the caller as the policy of this moment sees it. */
+export const MeReply = Type.Object({
+  user: Type.String(),
+  clusterName: Type.String(),
+  roles: Type.Array(Type.String()),
+  traits: Type.Record(Type.String(), Type.Array(Type.String())),
+  kubernetesUsers: Type.Array(Type.String()),
+  kubernetesGroups: Type.Array(Type.String()),
+});
+export type MeReply = Static<typeof MeReply>;

@@ -1,0 +1,64 @@
+import { Type } from 'typebox';
+import { defineEvent } from '../define-event.ts';
+
+/** A certificate authority came into being. Its private key is sealed in the authority store, never here. */
+export const AuthorityCreated = defineEvent('AuthorityCreated', {
+  context: 'join',
+  summary: 'A certificate authority came into being.',
+  v: 1,
+  data: Type.Object({ use: Type.Union([Type.Literal('host'), Type.Literal('user')]), pin: Type.String(), certificate: Type.String() }),
+});
+
+/** An agent proved who it is and received a certificate. */
+export const AgentJoined = defineEvent('AgentJoined', {
+  context: 'join',
+  summary: 'An agent proved who it is and received a certificate.',
+  v: 1,
+  data: Type.Object({
+    agentId: Type.String(),
+    method: Type.String(),
+    /** Safe form: masked for token joins, where the name is the secret. */
+    token: Type.String(),
+    roles: Type.Array(Type.String()),
+    hostname: Type.String(),
+    generation: Type.Integer({ minimum: 1 }),
+    notAfter: Type.String(),
+    sourceIp: Type.Optional(Type.String()),
+  }),
+});
+
+/** An agent renewed its certificate by its own identity. */
+export const AgentRenewed = defineEvent('AgentRenewed', {
+  context: 'join',
+  summary: 'An agent renewed its certificate by its own identity.',
+  v: 1,
+  data: Type.Object({ agentId: Type.String(), generation: Type.Integer({ minimum: 2 }), notAfter: Type.String() }),
+});
+
+/** A join was refused. The joiner learned nothing of the reason; it is here. */
+export const JoinRefused = defineEvent('JoinRefused', {
+  context: 'join',
+  summary: 'A join was refused; the reason is told here and nowhere else.',
+  v: 1,
+  data: Type.Object({
+    method: Type.String(),
+    token: Type.String(),
+    hostname: Type.String(),
+    roles: Type.Array(Type.String()),
+    reason: Type.String(),
+    sourceIp: Type.Optional(Type.String()),
+  }),
+});
+
+/** A person's or bot's session began: certificates of this session name it. */
+export const SessionStarted = defineEvent('SessionStarted', {
+  context: 'join',
+  summary: 'A session of a person or bot began.',
+  v: 1,
+  data: Type.Object({
+    session: Type.String(),
+    user: Type.String(),
+    by: Type.String(),
+    notAfter: Type.String(),
+  }),
+});
