@@ -43,6 +43,8 @@ export interface EventMeta {
   readonly correlationId?: string;
   readonly causationId?: string;
   readonly traceparent?: string;
+  /** RFC 3339, UTC: when a fact that was born elsewhere happened, `at` being when it was recorded. */
+  readonly occurredAt?: string;
 }
 
 /** An event type: the constructor of its events, and the reader of every version of them ever written. */

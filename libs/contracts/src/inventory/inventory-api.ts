@@ -24,8 +24,19 @@ export const ServedClusterView = Type.Object({
   health: Type.Union([Type.Literal('online'), Type.Literal('offline')]),
   kubeVersion: Type.String(),
   /** Agents that serve it now. */
-  agents: Type.Array(Type.Object({ agentId: Type.String(), hostname: Type.String(), version: Type.String() })),
+  agents: Type.Array(
+    Type.Object({ agentId: Type.String(), hostname: Type.String(), version: Type.String() }),
+  ),
 });
 export type ServedClusterView = Static<typeof ServedClusterView>;
 export const ServedClustersReply = Type.Object({ clusters: Type.Array(ServedClusterView) });
 export type ServedClustersReply = Static<typeof ServedClustersReply>;
+
+/** `GET /v1/inventory/status`: counts over all agents known, by what they are. */
+export const InventoryStatus = Type.Object({
+  versions: Type.Record(Type.String(), Type.Integer()),
+  upgraders: Type.Record(Type.String(), Type.Integer()),
+  services: Type.Record(Type.String(), Type.Integer()),
+  total: Type.Integer(),
+});
+export type InventoryStatus = Static<typeof InventoryStatus>;

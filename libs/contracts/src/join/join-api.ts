@@ -2,7 +2,9 @@ import { Type, type Static } from 'typebox';
 
 /** System roles a joined process may hold. */
 export const SystemRole = Type.Union(
-  (['Kube', 'Discovery', 'Proxy', 'Auth', 'Bot', 'Node', 'App', 'Db'] as const).map((role) => Type.Literal(role)),
+  (['Kube', 'Discovery', 'Proxy', 'Auth', 'Bot', 'Node', 'App', 'Db'] as const).map((role) =>
+    Type.Literal(role),
+  ),
 );
 export type SystemRole = 'Kube' | 'Discovery' | 'Proxy' | 'Auth' | 'Bot' | 'Node' | 'App' | 'Db';
 
@@ -42,7 +44,11 @@ export const RenewRequest = Type.Object(
 export type RenewRequest = Static<typeof RenewRequest>;
 
 /** How to reach the bus. `jwt` is absent where the bus asks for no credential. */
-export const BusAccess = Type.Object({ servers: Type.Array(Type.String()), jwt: Type.Optional(Type.String()), ca: Type.Optional(Type.String()) });
+export const BusAccess = Type.Object({
+  servers: Type.Array(Type.String()),
+  jwt: Type.Optional(Type.String()),
+  ca: Type.Optional(Type.String()),
+});
 export type BusAccess = Static<typeof BusAccess>;
 
 /** Answer to a join or renewal. Certificates are PEM; `hostCa` and `userCa` are bundles. */
@@ -100,3 +106,14 @@ export const MeReply = Type.Object({
   kubernetesGroups: Type.Array(Type.String()),
 });
 export type MeReply = Static<typeof MeReply>;
+
+/** `GET /v1/trust`, public: the authorities of the cluster. Who knows a pin can check them; nobody should believe them otherwise. */
+export const TrustReply = Type.Object({
+  clusterName: Type.String(),
+  /** PEM bundles. */
+  hostCa: Type.String(),
+  userCa: Type.String(),
+  /** `sha256:<64 hex>` of each host CA's public key. */
+  caPins: Type.Array(Type.String()),
+});
+export type TrustReply = Static<typeof TrustReply>;

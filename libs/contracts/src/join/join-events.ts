@@ -6,7 +6,11 @@ export const AuthorityCreated = defineEvent('AuthorityCreated', {
   context: 'join',
   summary: 'A certificate authority came into being.',
   v: 1,
-  data: Type.Object({ use: Type.Union([Type.Literal('host'), Type.Literal('user')]), pin: Type.String(), certificate: Type.String() }),
+  data: Type.Object({
+    use: Type.Union([Type.Literal('host'), Type.Literal('user')]),
+    pin: Type.String(),
+    certificate: Type.String(),
+  }),
 });
 
 /** An agent proved who it is and received a certificate. */
@@ -24,6 +28,8 @@ export const AgentJoined = defineEvent('AgentJoined', {
     generation: Type.Integer({ minimum: 1 }),
     notAfter: Type.String(),
     sourceIp: Type.Optional(Type.String()),
+    /** SHA-256 of the certified public key (SPKI), hex: a repeated request for the same key is the same request. */
+    key: Type.Optional(Type.String()),
   }),
 });
 
@@ -32,7 +38,13 @@ export const AgentRenewed = defineEvent('AgentRenewed', {
   context: 'join',
   summary: 'An agent renewed its certificate by its own identity.',
   v: 1,
-  data: Type.Object({ agentId: Type.String(), generation: Type.Integer({ minimum: 2 }), notAfter: Type.String() }),
+  data: Type.Object({
+    agentId: Type.String(),
+    generation: Type.Integer({ minimum: 2 }),
+    notAfter: Type.String(),
+    /** As in AgentJoined. */
+    key: Type.Optional(Type.String()),
+  }),
 });
 
 /** A join was refused. The joiner learned nothing of the reason; it is here. */

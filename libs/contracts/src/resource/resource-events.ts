@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type, type Static } from 'typebox';
 import { defineEvent } from '../define-event.ts';
 
 /** The part of a resource that events, views and lists carry: no secret is in it. */
@@ -14,6 +14,8 @@ export const PublicResource = Type.Object({
   }),
   spec: Type.Record(Type.String(), Type.Unknown()),
 });
+
+export type PublicResource = Static<typeof PublicResource>;
 
 /**
  * A resource was created or replaced. `id` is its name, or the SHA-256 of its name where the name is the secret (tokens).
@@ -37,7 +39,11 @@ export const ResourceDeleted = defineEvent('ResourceDeleted', {
   context: 'resource',
   summary: 'A resource was removed, or expired.',
   v: 1,
-  data: Type.Object({ kind: Type.String(), id: Type.String(), reason: Type.Union([Type.Literal('removed'), Type.Literal('expired')]) }),
+  data: Type.Object({
+    kind: Type.String(),
+    id: Type.String(),
+    reason: Type.Union([Type.Literal('removed'), Type.Literal('expired')]),
+  }),
 });
 
 /** A label view was opened: from now on it is kept filled. */

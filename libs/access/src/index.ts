@@ -1,0 +1,43 @@
+export {
+  compileLabels,
+  compileSelector,
+  type LabelMatch,
+  type LabelMatcher,
+  type Labels,
+} from './label-matcher.ts';
+export {
+  compileFilter,
+  type FilterEntry,
+  type ObjectFilter,
+  type ResourceFilter,
+  UnknownFilter,
+} from './resource-filter.ts';
+export {
+  type AccessCluster,
+  type AccessUser,
+  type DenyCode,
+  type ImpersonationRequest,
+  type KubeAllow,
+  type KubeAttributes,
+  type KubeDecision,
+  type KubeDeny,
+  type MissingPiece,
+} from './types.ts';
+export { explainMissing, maxSessionTtlMs, mayRule } from './admin-rules.ts';
+export {
+  decideKubeAccess,
+  type KubeAccessRequest,
+  kubePrincipals,
+  mayReachCluster,
+} from './decide-access.ts';
+export { ruleVerb, type RuleVerb } from './rule-verb.ts';
+export {
+  type AccessReview,
+  type ReviewedAttributes,
+  type ReviewedPath,
+  type ReviewedResource,
+  reviewSelfSubjectAccess,
+  reviewSelfSubjectRules,
+  type SelfSubjectRules,
+} from './reviews.ts';
+export { type KubeRule } from './role-versions.ts';

@@ -1,0 +1,8 @@
+export { openPolicy, type PolicyOptions } from './open-policy.ts';
+export {
+  type Policy,
+  type PolicyChange,
+  PolicyTables,
+  type PolicyTablesDeps,
+  type UserState,
+} from './policy.ts';

@@ -1,0 +1,32 @@
+import { type Bus, openView } from '@postern/bus';
+import { everything } from '@postern/contracts';
+import { type Clock, systemClock } from '@postern/core';
+import { type Policy, PolicyTables } from './policy.ts';
+
+/** How a policy is kept. */
+export interface PolicyOptions {
+  readonly clock?: Clock;
+  /** Told about an entry that this program cannot read; its holders have no access. */
+  readonly onUnreadable?: (kind: string, id: string, why: string) => void;
+}
+
+/** Opens the live policy: every role and user, kept current through a view of the agent. */
+export function openPolicy(bus: Bus, agentId: string, options: PolicyOptions = {}): Policy {
+  const { clock = systemClock, onUnreadable = () => {} } = options;
+  const tables = new PolicyTables({ clock, onUnreadable });
+  const view = openView(bus, {
+    agentId,
+    selector: everything('role', 'user'),
+    onChange: (entry) => tables.apply(entry),
+    clock,
+  });
+  return {
+    ready: view.ready,
+    revision: () => view.position(),
+    ageMs: () => Math.max(0, clock().getTime() - view.lastContactAt().getTime()),
+    user: (name) => tables.user(name),
+    rolesOf: (user) => tables.rolesOf(user),
+    onChange: (callback) => tables.onChange(callback),
+    [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,147 @@
+import type { AccessUser } from '@postern/access';
+import { type Role, roleKind, userKind, type ViewEntry } from '@postern/contracts';
+import { type Clock, messageOf } from '@postern/core';
+
+/** A user as the policy of this moment knows it. A change makes another object. */
+export interface UserState extends AccessUser {
+  readonly roles: readonly string[];
+  /** Set while the user is locked: the message for the user, or empty. */
+  readonly locked?: string;
+  /** After this the user may do nothing. */
+  readonly expires?: Date;
+}
+
+/** A change that the policy has taken in. */
+export interface PolicyChange {
+  readonly kind: 'role' | 'user';
+  readonly id: string;
+  /** Whether decisions about this user may come out differently now. */
+  affects(userName: string): boolean;
+}
+
+/** Roles and users, live. */
+export interface Policy extends AsyncDisposable {
+  /** Settles when the policy is complete for the first time. Until then nobody has roles. */
+  readonly ready: Promise<void>;
+  /** Opaque; another one after every change. */
+  revision(): string;
+  /** Milliseconds since the policy was last known to be current. Callers refuse new requests beyond a bound. */
+  ageMs(): number;
+  user(name: string): UserState | undefined;
+  /** The roles of a user. None for a user who is locked, expired or gone. */
+  rolesOf(user: UserState): readonly Role[];
+  /** Calls back after each change; answers how to stop that. */
+  onChange(callback: (change: PolicyChange) => void): () => void;
+}
+
+/** What the tables of a policy need from outside. */
+export interface PolicyTablesDeps {
+  readonly clock: Clock;
+  /** Told about an entry that this program cannot read. */
+  readonly onUnreadable: (kind: string, id: string, why: string) => void;
+}
+
+const noRoles: readonly Role[] = [];
+
+/** The tables of a policy: fed with view entries, asked for users and roles. */
+export class PolicyTables {
+  readonly #deps: PolicyTablesDeps;
+  readonly #users = new Map<string, UserState>();
+  /** A role that cannot be read is kept as undefined: its holders have no access, as its denials are unknown. */
+  readonly #roles = new Map<string, Role | undefined>();
+  readonly #callbacks = new Set<(change: PolicyChange) => void>();
+  #rolesByUser = new WeakMap<UserState, readonly Role[]>();
+
+  constructor(deps: PolicyTablesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes in one entry; without a resource it was removed. */
+  apply(entry: Pick<ViewEntry, 'kind' | 'id' | 'resource'>): void {
+    if (entry.kind === 'role') this.#applyRole(entry);
+    else if (entry.kind === 'user') this.#applyUser(entry);
+  }
+
+  user(name: string): UserState | undefined {
+    return this.#users.get(name);
+  }
+
+  rolesOf(user: UserState): readonly Role[] {
+    if (this.#users.get(user.name) !== user || this.#isInactive(user)) return noRoles;
+    const known = this.#rolesByUser.get(user);
+    if (known) return known;
+    const roles = user.roles.some((name) => this.#roles.has(name) && !this.#roles.get(name))
+      ? noRoles
+      : user.roles.flatMap((name) => this.#roles.get(name) ?? []);
+    this.#rolesByUser.set(user, roles);
+    return roles;
+  }
+
+  onChange(callback: (change: PolicyChange) => void): () => void {
+    this.#callbacks.add(callback);
+    return () => void this.#callbacks.delete(callback);
+  }
+
+  #isInactive({ locked, expires }: UserState): boolean {
+    return locked !== undefined || (expires !== undefined && expires <= this.#deps.clock());
+  }
+
+  #applyRole({ id, resource }: Pick<ViewEntry, 'id' | 'resource'>): void {
+    if (resource)
+      this.#roles.set(
+        id,
+        this.#read('role', id, () => roleKind.normalize(resource, this.#context())),
+      );
+    else this.#roles.delete(id);
+    this.#rolesByUser = new WeakMap();
+    this.#tell({ kind: 'role', id, affects: (name) => this.#users.get(name)?.roles.includes(id) ?? false });
+  }
+
+  #applyUser({ id, resource }: Pick<ViewEntry, 'id' | 'resource'>): void {
+    const user =
+      resource && this.#read('user', id, () => userState(userKind.normalize(resource, this.#context())));
+    if (user) this.#users.set(id, user);
+    else this.#users.delete(id);
+    this.#tell({ kind: 'user', id, affects: (name) => name === id });
+  }
+
+  #context(): { readonly now: Date } {
+    return { now: this.#deps.clock() };
+  }
+
+  #read<T>(kind: string, id: string, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      this.#deps.onUnreadable(kind, id, messageOf(error));
+      return undefined;
+    }
+  }
+
+  #tell(change: PolicyChange): void {
+    const errors: unknown[] = [];
+    for (const callback of this.#callbacks) {
+      try {
+        callback(change);
+      } catch (error) {
+        // The others still have to hear of it: one of them may have streams to cut.
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw new AggregateError(errors, 'a listener to policy changes failed');
+  }
+}
+
+function userState({ metadata, spec }: ReturnType<typeof userKind.normalize>): UserState {
+  const ends = [metadata.expires, spec.expires]
+    .filter((text) => text !== undefined)
+    .map((text) => new Date(text));
+  const [expires] = ends.toSorted((a, b) => a.getTime() - b.getTime());
+  return {
+    name: metadata.name,
+    roles: spec.roles,
+    traits: spec.traits,
+    ...(spec.status?.is_locked ? { locked: spec.status.locked_message ?? '' } : {}),
+    ...(expires ? { expires } : {}),
+  };
+}
