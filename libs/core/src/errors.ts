@@ -70,7 +70,11 @@ export function toAppError(error: unknown): AppError {
 }
 
 /** A bug of ours. The cause is for the log; nobody outside sees its text. */
-export const Unexpected = failure('internal', 'core.unexpected', () => 'an unexpected error happened; it has been logged');
+export const Unexpected = failure(
+  'internal',
+  'core.unexpected',
+  () => 'an unexpected error happened; it has been logged',
+);
 
 /** The message of any thrown value, for logs. */
 export function messageOf(error: unknown): string {

@@ -7,7 +7,11 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json };
 
 /** Text that is not JSON, or JSON that nobody sends in good faith. */
-export const InvalidJson = failure('invalid_argument', 'core.invalid_json', (why: string) => `invalid JSON: ${why}`);
+export const InvalidJson = failure(
+  'invalid_argument',
+  'core.invalid_json',
+  (why: string) => `invalid JSON: ${why}`,
+);
 
 /** Reads untrusted JSON; refuses `__proto__` keys and NUL characters, which Postgres cannot store. */
 export function parseJson(text: string): Json {
@@ -36,5 +40,9 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 function sorted(value: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.keys(value).toSorted().map((key) => [key, value[key]]));
+  return Object.fromEntries(
+    Object.keys(value)
+      .toSorted()
+      .map((key) => [key, value[key]]),
+  );
 }

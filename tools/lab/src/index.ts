@@ -1,0 +1,18 @@
+export { cacheDir } from './assets/cache-dir.ts';
+export { ensureKubeAssets, type KubeAssetsOptions } from './assets/kube-assets.ts';
+export type { KubeAssets, KubeBinary } from './assets/kube-binaries.ts';
+export { locateKubectl } from './assets/locate-kubectl.ts';
+export { type KubeApiServerOptions, startKubeApiServer } from './kube/api-server.ts';
+export { canRunKubeNode, type CanRunKubeNode } from './kube/node/can-run-kube-node.ts';
+export { type KubeNode, type KubeNodeOptions, startKubeNode } from './kube/node/kube-node.ts';
+export { type KubeconfigOptions, writeKubeconfig } from './kube/kubeconfig.ts';
+export { openPki, type Pki } from './kube/pki.ts';
+export type { KubeApiServer, ServerFacts } from './kube/server-facts.ts';
+export { type Nats, type NatsOptions, startNats } from './nats/nats.ts';
+export { ensureNatsServer } from './nats/nats-binary.ts';
+export { type Postgres, type PostgresOptions, startPostgres } from './postgres/postgres.ts';
+export { type Child, type ChildOptions, startChild } from './process/child.ts';
+export { freePort } from './process/free-port.ts';
+export { runCommand } from './process/run-command.ts';
+export { waitUntil, type WaitOptions } from './process/wait-until.ts';
+export type { Progress } from './progress.ts';
