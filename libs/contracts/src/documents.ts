@@ -141,7 +141,7 @@ function keyOf(key: ParsedNode | null, fallback: number, reading: Reading): stri
   if (!isScalar(key) || key.value === null) throw reading.refuse(at, 'a key must be a text');
   if (key.anchor !== undefined) throw reading.refuse(at, 'anchors are not allowed');
   if (key.tag !== undefined) throw reading.refuse(at, 'tags are not allowed');
-  const text = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
+  const text = typeof key.value === 'string' ? key.value : (key.source ?? JSON.stringify(key.value));
   if (text === '__proto__') throw reading.refuse(at, 'the key __proto__ is not allowed');
   if (text === '<<') throw reading.refuse(at, 'merge keys are not allowed');
   if (text.includes('\0')) throw reading.refuse(at, 'a NUL character is not allowed');

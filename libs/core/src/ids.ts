@@ -4,11 +4,22 @@ import { createHash, randomBytes } from 'node:crypto';
  * A UUID version 7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, then random bits. Sorts by time of making.
  */
 export function uuidv7(now: number = Date.now()): string {
-  const bytes = randomBytes(16);
+  const bytes = pooledRandom16();
   bytes.writeUIntBE(now, 0, 6);
   bytes[6] = (bytes[6]! & 0x0f) | 0x70;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return formatUuid(bytes);
+}
+
+// One call for random bytes costs microseconds however few they are, and ids are made for every request.
+const poolBytes = 4096;
+let pool = Buffer.alloc(0);
+
+function pooledRandom16(): Buffer {
+  if (pool.length < 16) pool = randomBytes(poolBytes);
+  const bytes = pool.subarray(0, 16);
+  pool = pool.subarray(16);
+  return bytes;
 }
 
 /**

@@ -29,10 +29,7 @@ describe('a kube_cluster', () => {
   });
 
   test('of the guide, with an id over any integer and empty cloud blocks, is accepted', () => {
-    const resource = normalize(
-      { aws: {}, azure: {}, kubeconfig },
-      { id: 9999999999999999999, labels: { env: 'test' } },
-    );
+    const resource = normalize({ aws: {}, azure: {}, kubeconfig }, { id: 1e19, labels: { env: 'test' } });
     expect(Object.keys(resource.spec)).toEqual(['kubeconfig']);
     expect(resource.metadata).not.toHaveProperty('id');
   });

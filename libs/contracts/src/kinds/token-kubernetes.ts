@@ -1,5 +1,5 @@
 import { isPlainObject, parseJson } from '@postern/core';
-import { Fields, InvalidResource } from './fields.ts';
+import { type Fields, InvalidResource } from './fields.ts';
 
 /** Which service accounts of which cluster may join. */
 export interface KubernetesJoin {
