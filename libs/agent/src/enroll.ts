@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { createUserKey } from '@postern/bus';
+import { IssuedIdentity } from '@postern/contracts';
+import { failure, type Json, Secret } from '@postern/core';
+import { generateKeyPair, HeldIdentity, makeCsr } from '@postern/identity';
+import { Compile } from 'typebox/compile';
+import type { IdentityOptions } from './identity-options.ts';
+import { callControlPlane, type CallTls, UnexpectedAnswer } from './join-client.ts';
+import { persist } from './persist.ts';
+import type { AgentState } from './stored-identity.ts';
+import { anchoredTls, findAnchor, heldTls } from './trust-anchor.ts';
+
+const issued = Compile(IssuedIdentity);
+
+/** There is neither a stored identity nor a token to get one by. */
+export const NoJoinToken = failure(
+  'failed_precondition',
+  'agent.no_join_token',
+  () => 'there is no stored identity and no join token: a process needs one of them',
+);
+
+/** Keys that exist before anybody has certified them. */
+export interface NewKeys {
+  readonly key: string;
+  readonly busSeed: string;
+  /** Public part of the bus user's key. */
+  readonly busKey: string;
+}
+
+/** Makes the key of a certificate and that of a bus user. Neither ever leaves the process but into its own state file. */
+export async function makeKeys(): Promise<NewKeys> {
+  const { privateKey } = await generateKeyPair();
+  const { seed: busSeed, publicKey: busKey } = createUserKey();
+  return { key: privateKey, busSeed, busKey };
+}
+
+/**
+ * Joins by token. Every attempt carries the same join id and the same keys: if an answer is lost, the next attempt gets
+ * the identity that was made for the first one.
+ */
+export async function enroll(options: IdentityOptions): Promise<AgentState> {
+  const { joinUrls, trust, token, roles, hostname, method = 'token', views = [], signal } = options;
+  if (token === undefined) throw NoJoinToken();
+  const keys = await makeKeys();
+  const body = {
+    method,
+    token: token instanceof Secret ? token.reveal() : token,
+    roles: [...roles],
+    hostname,
+    joinId: randomUUID(),
+    ...(await requestFor(keys, views)),
+  };
+  return persist('joining', options, async (count) => {
+    const joinUrl = joinUrls[count % joinUrls.length]!;
+    const anchor = await findAnchor(trust, joinUrl, signal);
+    const url = new URL('/v1/join', joinUrl).href;
+    return stateFrom(url, keys, views, await ask({ url, body, tls: anchoredTls(anchor), signal }));
+  });
+}
+
+/** Renews by the identity that is held, with keys that were stored before this is called. */
+export async function renew(
+  held: HeldIdentity,
+  keys: NewKeys,
+  options: IdentityOptions,
+  attempt: number,
+): Promise<AgentState> {
+  const { joinUrls, trust, views = [], signal } = options;
+  const url = new URL('/v1/renew', joinUrls[attempt % joinUrls.length]).href;
+  const body = await requestFor(keys, views);
+  return stateFrom(url, keys, views, await ask({ url, body, tls: heldTls(held, trust), signal }));
+}
+
+interface Question {
+  readonly url: string;
+  readonly body: Json;
+  readonly tls: CallTls;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function ask({ url, body, tls, signal }: Question): Promise<IssuedIdentity> {
+  const reply = await callControlPlane({ url, body, tls, ...(signal ? { signal } : {}) });
+  if (!issued.Check(reply)) throw UnexpectedAnswer(url);
+  return reply;
+}
+
+async function requestFor({ key, busKey }: NewKeys, views: readonly string[]) {
+  return { csr: await makeCsr(key), busKey, views: [...views] };
+}
+
+function stateFrom(
+  url: string,
+  keys: NewKeys,
+  views: readonly string[],
+  identity: IssuedIdentity,
+): AgentState {
+  const { agentId, clusterName, certificate, hostCa, userCa, bus } = identity;
+  const state = { agentId, clusterName, certificate, hostCa, userCa, bus, ...keys, views: [...views] };
+  // Throws unless the certificate is one of ours, made for our key, and names us.
+  if (heldFrom(state).current().principal.id !== agentId) throw UnexpectedAnswer(url);
+  return state;
+}
+
+/** The identity that a state describes. */
+export function heldFrom(state: AgentState, clock?: IdentityOptions['clock']): HeldIdentity {
+  return new HeldIdentity(materialOf(state), clock);
+}
+
+/** The certificate part of a state. */
+export function materialOf({ key, certificate, hostCa, userCa, clusterName }: AgentState) {
+  return { key, certificate, hostCa, userCa, clusterName };
+}

@@ -1,0 +1,25 @@
+import type { Clock, Secret } from '@postern/core';
+import type { Telemetry } from '@postern/telemetry';
+import type { TrustSource } from './trust-anchor.ts';
+
+/** What a process needs to become somebody. */
+export interface IdentityOptions {
+  /** Addresses of join-svc or of edges, `https://host:port`; each attempt asks the next one. */
+  readonly joinUrls: readonly string[];
+  readonly trust: TrustSource;
+  /** The join token; only needed when there is no stored identity that still holds. */
+  readonly token?: Secret | string | undefined;
+  /** System roles: Kube, Discovery, Proxy, Auth. */
+  readonly roles: readonly string[];
+  readonly hostname: string;
+  readonly method?: string;
+  /** Where the identity is kept over restarts; without it every start joins anew. */
+  readonly dataDir?: string | undefined;
+  /** Hashes of the views that will be opened on the bus. */
+  readonly views?: readonly string[] | undefined;
+  readonly telemetry: Pick<Telemetry, 'log'>;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds after which a control plane that does not answer ends the attempt. Without it there is no end. */
+  readonly giveUpAfterMs?: number | undefined;
+}

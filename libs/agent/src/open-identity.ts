@@ -1,0 +1,97 @@
+import type { BusAccess } from '@postern/contracts';
+import { messageOf } from '@postern/core';
+import { type HeldIdentity, readCertificate } from '@postern/identity';
+import { enroll, heldFrom } from './enroll.ts';
+import type { IdentityOptions } from './identity-options.ts';
+import { RefusedByControlPlane } from './join-client.ts';
+import { Renewal } from './renewal.ts';
+import { type AgentState, noStateFile, type StateFile, stateFileIn } from './stored-identity.ts';
+import { isStillTrusted } from './trust-anchor.ts';
+
+/** Who a joined process is, kept current until it is closed. */
+export interface AgentIdentity extends AsyncDisposable {
+  readonly held: HeldIdentity;
+  readonly agentId: string;
+  readonly clusterName: string;
+  readonly roles: readonly string[];
+  /** How to reach the bus now; read it again at each connection, for it changes with each renewal. */
+  readonly bus: BusAccess & { readonly seed: string };
+  /** Aborts when the control plane has refused to renew: the identity ends with its certificate; a restart joins anew. */
+  readonly lost: AbortSignal;
+  /** Renews now instead of at two thirds of the certificate's life. */
+  renew(): Promise<void>;
+}
+
+/**
+ * Gives the process its identity: the stored one while it holds, otherwise a new one by joining. Renews it at two thirds
+ * of its life until closed.
+ */
+export async function openIdentity(options: IdentityOptions): Promise<AgentIdentity> {
+  const file = options.dataDir === undefined ? noStateFile() : stateFileIn(options.dataDir);
+  const renewal = (await resume(options, file)) ?? (await start(options, file));
+  renewal.start();
+  return {
+    held: renewal.held,
+    agentId: renewal.state.agentId,
+    clusterName: renewal.state.clusterName,
+    roles: renewal.held.current().principal.roles,
+    get bus() {
+      return { ...renewal.state.bus, seed: renewal.state.busSeed };
+    },
+    lost: renewal.lost,
+    renew: () => renewal.renewNow(),
+    [Symbol.asyncDispose]: () => renewal[Symbol.asyncDispose](),
+  };
+}
+
+async function start(options: IdentityOptions, file: StateFile): Promise<Renewal> {
+  const state = await enroll(options);
+  await file.write(state);
+  options.telemetry.log.info('joined the control plane', {
+    agentId: state.agentId,
+    roles: options.roles.join(','),
+  });
+  return new Renewal({ options, file, state });
+}
+
+async function resume(options: IdentityOptions, file: StateFile): Promise<Renewal | undefined> {
+  const state = await file.read();
+  if (!state || !(await mayResume(state, options))) return undefined;
+  const renewal = new Renewal({ options, file, state });
+  try {
+    // A renewal that was begun is ended before anything else, as is one that other views make necessary.
+    if (renewal.isDue()) await renewal.renewNow();
+  } catch (error) {
+    await renewal[Symbol.asyncDispose]();
+    if (!RefusedByControlPlane.is(error)) throw error;
+    options.telemetry.log.warn('the stored identity was refused; joining anew', { error: messageOf(error) });
+    return undefined;
+  }
+  options.telemetry.log.info('resumed the stored identity', { agentId: state.agentId });
+  return renewal;
+}
+
+async function mayResume(state: AgentState, options: IdentityOptions): Promise<boolean> {
+  const why = await whyNot(state, options);
+  if (why !== undefined)
+    options.telemetry.log.warn('the stored identity is not used; joining anew', { reason: why });
+  return why === undefined;
+}
+
+async function whyNot(
+  state: AgentState,
+  { trust, roles, clock }: IdentityOptions,
+): Promise<string | undefined> {
+  if (readCertificate(state.certificate).validToDate <= clock()) return 'it has expired';
+  if (!(await isStillTrusted(state.hostCa, trust))) return 'another certificate authority is configured';
+  try {
+    const { principal } = heldFrom(state, clock).current();
+    return isSameSet(principal.roles, roles) ? undefined : 'other roles are configured';
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function isSameSet(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && new Set([...one, ...other]).size === one.length;
+}

@@ -1,0 +1,113 @@
+import { delay, messageOf } from '@postern/core';
+import { type HeldIdentity, readCertificate } from '@postern/identity';
+import { heldFrom, makeKeys, materialOf, renew } from './enroll.ts';
+import type { IdentityOptions } from './identity-options.ts';
+import { RefusedByControlPlane } from './join-client.ts';
+import { persist } from './persist.ts';
+import type { AgentState, StateFile } from './stored-identity.ts';
+
+// A clock that jumps, or a machine that slept, is noticed this late at most.
+const maxSleepMs = 60_000;
+const minSleepMs = 1_000;
+const lifeBeforeRenewal = 2 / 3;
+const retryRefusedMs = 300_000;
+
+interface RenewalDeps {
+  readonly options: IdentityOptions;
+  readonly file: StateFile;
+  readonly state: AgentState;
+}
+
+/** Keeps an identity from expiring. */
+export class Renewal implements AsyncDisposable {
+  readonly held: HeldIdentity;
+  readonly #options: IdentityOptions;
+  readonly #file: StateFile;
+  readonly #closed = new AbortController();
+  readonly #lost = new AbortController();
+  #state: AgentState;
+  #running: Promise<void> | undefined;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor({ options, file, state }: RenewalDeps) {
+    const signals = options.signal ? [options.signal, this.#closed.signal] : [this.#closed.signal];
+    this.#options = { ...options, signal: AbortSignal.any(signals) };
+    this.#file = file;
+    this.#state = state;
+    this.held = heldFrom(state, options.clock);
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Whether the renewal must not wait: one was begun, its time has come, or other views are wanted. */
+  isDue(): boolean {
+    const { views = [], clock } = this.#options;
+    const areOtherViews = views.some((view) => !this.#state.views.includes(view));
+    return this.#state.pending !== undefined || areOtherViews || clock().getTime() >= this.#renewAt();
+  }
+
+  start(): void {
+    this.#loop = this.#keepRenewing().catch(() => {});
+  }
+
+  /** One renewal at a time: who asks during one waits for the same. */
+  renewNow(): Promise<void> {
+    this.#running ??= this.#renew().finally(() => (this.#running = undefined));
+    return this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort();
+    await Promise.allSettled([this.#loop, this.#running]);
+  }
+
+  async #keepRenewing(): Promise<void> {
+    const { clock, signal, telemetry } = this.#options;
+    while (!this.#options.signal?.aborted) {
+      const wait = this.#renewAt() - clock().getTime();
+      if (wait > 0) await delay(Math.max(minSleepMs, Math.min(wait, maxSleepMs)), signal);
+      else await this.renewNow().catch((error: unknown) => this.#onFailure(error));
+    }
+    telemetry.log.debug('renewal stopped');
+  }
+
+  async #onFailure(error: unknown): Promise<void> {
+    const { signal, telemetry } = this.#options;
+    if (signal?.aborted) return;
+    const notAfter = this.held.current().principal.notAfter.toISOString();
+    telemetry.log.error('the identity could not be renewed', { error: messageOf(error), notAfter });
+    if (RefusedByControlPlane.is(error)) this.#lost.abort(error);
+    await delay(retryRefusedMs, signal);
+  }
+
+  async #renew(): Promise<void> {
+    const pending = this.#state.pending ?? (await makeKeys());
+    await this.#keep({ ...this.#state, pending });
+    const next = await persist('renewing', this.#options, (count) =>
+      renew(this.held, pending, this.#options, count),
+    );
+    await this.#keep(next);
+    this.held.replace(materialOf(next));
+    this.#options.telemetry.log.info('renewed the identity', {
+      generation: this.held.current().principal.generation ?? 0,
+      notAfter: this.held.current().principal.notAfter.toISOString(),
+    });
+  }
+
+  async #keep(state: AgentState): Promise<void> {
+    await this.#file.write(state);
+    this.#state = state;
+  }
+
+  #renewAt(): number {
+    const { validFromDate, validToDate } = readCertificate(this.#state.certificate);
+    const life = validToDate.getTime() - validFromDate.getTime();
+    return validFromDate.getTime() + life * lifeBeforeRenewal;
+  }
+}

@@ -1,0 +1,57 @@
+import { type Clock, systemClock } from '@postern/core';
+import { type Principal, principalOf } from './principal.ts';
+import { readCertificate, type TrustBundle } from './trust.ts';
+
+/** A private key, its certificate, and whom its holder trusts. All PEM. */
+export interface IdentityMaterial {
+  readonly key: string;
+  readonly certificate: string;
+  readonly hostCa: string;
+  readonly userCa: string;
+  readonly clusterName: string;
+}
+
+/** What a process is at this moment. */
+export interface CurrentIdentity extends IdentityMaterial {
+  readonly principal: Principal;
+}
+
+/**
+ * The identity that a process holds. It is replaced by each renewal; TLS servers and clients read it when they connect,
+ * and servers listen for the change.
+ */
+export class HeldIdentity {
+  #current: CurrentIdentity;
+  readonly #listeners = new Set<(identity: CurrentIdentity) => void>();
+  readonly #clock: Clock;
+
+  constructor(material: IdentityMaterial, clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.#current = withPrincipal(material, clock());
+  }
+
+  current(): CurrentIdentity {
+    return this.#current;
+  }
+
+  trust(): TrustBundle {
+    const { clusterName, hostCa, userCa } = this.#current;
+    return { clusterName, hostCa, userCa };
+  }
+
+  /** Takes a new identity, after checking that it is one. */
+  replace(material: IdentityMaterial): void {
+    this.#current = withPrincipal(material, this.#clock());
+    for (const listener of this.#listeners) listener(this.#current);
+  }
+
+  /** Calls back after each replacement; the answer stops that. */
+  onChange(listener: (identity: CurrentIdentity) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}
+
+function withPrincipal(material: IdentityMaterial, at: Date): CurrentIdentity {
+  return { ...material, principal: principalOf(readCertificate(material.certificate), material, { at }) };
+}

@@ -1,0 +1,50 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair as generate,
+  type KeyObject,
+  webcrypto,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+
+/** An ECDSA P-256 key pair: PKCS#8 and SPKI, both PEM. */
+export interface KeyPair {
+  readonly privateKey: string;
+  readonly publicKey: string;
+}
+
+/** Makes an ECDSA P-256 key pair off the main thread. */
+export async function generateKeyPair(): Promise<KeyPair> {
+  return promisify(generate)('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+}
+
+/** The public key (PEM, SPKI) of a private key (PEM). */
+export function publicKeyOf(privateKey: string): string {
+  return createPublicKey(privateKey).export({ type: 'spki', format: 'pem' });
+}
+
+/** Whether a key is ECDSA on P-256, the only kind that identities here have. */
+export function isP256(key: KeyObject): boolean {
+  return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
+}
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+
+/** How the certificate library is told to sign. */
+export const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
+
+/** A PEM private key as WebCrypto wants it for signing. */
+export function signingKeyFrom(privateKey: string): Promise<webcrypto.CryptoKey> {
+  const der = createPrivateKey(privateKey).export({ type: 'pkcs8', format: 'der' });
+  return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
+}
+
+/** A PEM public key as WebCrypto wants it. */
+export function verifyingKeyFrom(publicKey: string): Promise<webcrypto.CryptoKey> {
+  const der = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
+  return webcrypto.subtle.importKey('spki', der, algorithm, true, ['verify']);
+}

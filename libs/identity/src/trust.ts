@@ -1,0 +1,53 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { failure } from '@postern/core';
+
+/** Whom a process trusts: PEM bundles of certificate authorities, kept apart by what they may certify. */
+export interface TrustBundle {
+  readonly clusterName: string;
+  /** Certifies agents, services and the edge. */
+  readonly hostCa: string;
+  /** Certifies people and bots. */
+  readonly userCa: string;
+}
+
+/** PEM text that holds no certificate, or something else beside certificates. */
+export const InvalidPem = failure(
+  'invalid_argument',
+  'identity.invalid_pem',
+  (what: string) => `${what} is not valid PEM`,
+);
+
+const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** The certificates of a PEM bundle, one PEM text each. */
+export function splitPem(bundle: string): string[] {
+  return [...bundle.matchAll(block)].map(([text]) => `${text}\n`);
+}
+
+/** One certificate from PEM. */
+export function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw InvalidPem.from(error, 'the certificate');
+  }
+}
+
+/** `sha256:` and 64 hex digits: the hash of a CA's public key (SPKI), by which an operator pins it. */
+export function caPin(certificate: string): string {
+  const spki = readCertificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
+  return `sha256:${createHash('sha256').update(spki).digest('hex')}`;
+}
+
+const parsed = new Map<string, readonly X509Certificate[]>();
+const maxParsed = 32;
+
+/** The parsed certificates of a bundle. The few bundles that a process sees are parsed once. */
+export function authoritiesOf(bundle: string): readonly X509Certificate[] {
+  const known = parsed.get(bundle);
+  if (known) return known;
+  const certificates = splitPem(bundle).map(readCertificate);
+  if (parsed.size >= maxParsed) parsed.clear();
+  parsed.set(bundle, certificates);
+  return certificates;
+}
