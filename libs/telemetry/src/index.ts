@@ -1,0 +1,26 @@
+export type {
+  Counter,
+  Gauge,
+  Histogram,
+  Meter,
+  ObservableGauge,
+  Span,
+  Tracer,
+  UpDownCounter,
+} from '@opentelemetry/api';
+export { type LogFields, type LogFormat, type Logger, type LogLevel, logLevels } from './logger.ts';
+export { durationBuckets } from './metrics.ts';
+export {
+  type SilentTelemetry,
+  silentTelemetry,
+  startTelemetry,
+  type Telemetry,
+  type TelemetryOptions,
+} from './telemetry.ts';
+export {
+  currentTraceparent,
+  formatTraceparent,
+  inSpan,
+  parseTraceparent,
+  type SpanOptions,
+} from './tracing.ts';
