@@ -1,0 +1,73 @@
+import { createOperatorConfig, createUserKey } from '@postern/bus';
+import { everything, selectorHash } from '@postern/contracts';
+import { Secret, systemClock } from '@postern/core';
+import { silentTelemetry } from '@postern/telemetry';
+import { describe, expect, test } from 'vitest';
+import { busAccessIssuer } from './bus-access.ts';
+import { readableViews } from './readable-views.ts';
+
+const telemetry = silentTelemetry();
+const deps = { telemetry, clock: systemClock };
+const busAccountSeed = new Secret(createOperatorConfig().accountSeed);
+const { publicKey: busKey } = createUserKey();
+const servers = { natsServers: ['nats://join:hunter2@nats:4222'], busServers: undefined };
+const notAfter = new Date('2030-01-01T00:00:00Z');
+const hash = (...names: string[]) => selectorHash(everything(...names));
+const payloadOf = (jwt = '') =>
+  JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as {
+    sub: string;
+    exp: number;
+    nats: { pub: { allow: string[] }; sub: { allow: string[] } };
+  };
+
+describe('access to the bus', () => {
+  test('is limited to the subjects of the joiner and the views it reads, and ends with its certificate', () => {
+    const view = '0123456789abcdef0123456789abcdef';
+    const issuer = busAccessIssuer({ ...servers, busAccountSeed }, deps);
+    const { jwt } = issuer.issue({ agentId: 'a1', roles: ['Kube'], busKey, views: [view], notAfter });
+    const { sub, exp, nats } = payloadOf(jwt);
+    expect({ sub, exp }).toEqual({ sub: busKey, exp: notAfter.getTime() / 1000 });
+    expect(nats.pub.allow).toEqual(['agent.a1.>']);
+    expect(nats.sub.allow).toContain(`live.view.${view}.>`);
+    expect(nats.sub.allow.every((subject) => subject.includes('a1') || subject.includes(view))).toBe(true);
+  });
+
+  test('does not pass on the password of join-svc itself', () => {
+    const { servers: told } = busAccessIssuer({ ...servers, busAccountSeed }, deps).issue({
+      agentId: 'a1',
+      roles: ['Kube'],
+      busKey,
+      views: [],
+      notAfter,
+    });
+    expect(told).toEqual(['nats://nats:4222']);
+  });
+
+  test('without the seed of the account is open to everybody, and that is said aloud', () => {
+    const issuer = busAccessIssuer({ ...servers, busAccountSeed: undefined }, deps);
+    expect(issuer.issue({ agentId: 'a1', roles: ['Kube'], busKey, views: [], notAfter })).not.toHaveProperty(
+      'jwt',
+    );
+    expect(telemetry.lines.join()).toContain('ASKS NOBODY');
+  });
+});
+
+describe('the views that a joiner may read', () => {
+  const clusters = hash('kube_cluster');
+  const policy = hash('role', 'user');
+  const tokens = hash('token');
+
+  test.each([
+    ['an agent', ['Kube'], [clusters]],
+    ['an edge', ['Proxy', 'Kube'], [clusters, policy]],
+    ['a service', ['Auth'], [clusters, policy, tokens]],
+  ])('are for %s those of its work', (_, roles, expected) => {
+    expect(readableViews(roles, [clusters, policy, tokens])).toEqual(expected);
+  });
+
+  test('do not widen by adding a kind', () => {
+    expect(
+      readableViews(['Kube'], [hash('kube_cluster', 'user'), hash('kube_cluster', 'token', 'role')]),
+    ).toEqual([]);
+  });
+});

@@ -1,0 +1,72 @@
+import { permissionsOf, userJwt } from '@postern/bus';
+import type { BusAccess } from '@postern/contracts';
+import type { Clock, Secret } from '@postern/core';
+import type { Telemetry } from '@postern/telemetry';
+import { readableViews } from './readable-views.ts';
+
+/** Whose bus credential, for which views, and until when. */
+interface BusAccessSpec {
+  readonly agentId: string;
+  readonly roles: readonly string[];
+  /** Public nkey of the joiner; its seed never left the joiner. */
+  readonly busKey: string | undefined;
+  readonly views: readonly string[];
+  readonly notAfter: Date;
+}
+
+/** Tells joiners how to reach the bus, and what they may do there. */
+export interface BusAccessIssuer {
+  issue(spec: BusAccessSpec): BusAccess;
+}
+
+/** Where the bus is, and the seed by which its account trusts us. */
+export interface BusAccessConfig {
+  readonly natsServers: readonly string[];
+  readonly busServers: readonly string[] | undefined;
+  readonly busAccountSeed: Secret | undefined;
+}
+
+/**
+ * With the account's seed, every joiner gets a credential for its own subjects and the views it reads, which ends with its
+ * certificate. Without it the bus must ask nobody, and whoever reaches it may do anything there.
+ */
+export function busAccessIssuer(
+  { natsServers, busServers = natsServers, busAccountSeed }: BusAccessConfig,
+  { telemetry, clock }: { readonly telemetry: Telemetry; readonly clock: Clock },
+): BusAccessIssuer {
+  const servers = busServers.map(withoutPassword);
+  if (busAccountSeed === undefined) {
+    telemetry.log.warn(
+      'THE BUS ASKS NOBODY FOR A CREDENTIAL: every process that reaches it may read and forge messages',
+      {
+        remedy: 'set POSTERN_BUS_ACCOUNT_SEED_FILE',
+      },
+    );
+  }
+  return {
+    issue: ({ agentId, roles, busKey, views, notAfter }) => {
+      if (busAccountSeed === undefined || busKey === undefined) return { servers };
+      const readable = readableViews(roles, views);
+      if (readable.length < views.length)
+        telemetry.log.warn('a joiner asked for views that are not for it', { agentId });
+      const jwt = userJwt({
+        ...permissionsOf(roles, agentId, readable),
+        accountSeed: busAccountSeed.reveal(),
+        userPublicKey: busKey,
+        name: agentId,
+        expires: notAfter,
+        clock,
+      });
+      return { servers, jwt };
+    },
+  };
+}
+
+/** Our own password on the bus, if there is one in the URL, is not for joiners. */
+function withoutPassword(server: string): string {
+  const url = URL.parse(server);
+  if (!url || (url.username === '' && url.password === '')) return server;
+  url.username = '';
+  url.password = '';
+  return url.href.replace(/\/$/, '');
+}

@@ -1,0 +1,49 @@
+import { common, type ConfigOf, duration, list, optional, secretFile, text } from '@postern/config';
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+/** The variables that join-svc reads. */
+export const joinConfig = {
+  clusterName: common.clusterName,
+  postgresUrl: common.postgresUrl,
+  natsServers: common.natsServers,
+  listen: common.listen,
+  diagListen: common.diagListen,
+  publicAddrs: common.publicAddrs,
+  serviceToken: common.joinToken,
+  key: common.keyFile,
+  dataDir: common.dataDir,
+  heartbeatIntervalMs: common.heartbeatIntervalMs,
+  telemetry: common.telemetry,
+  adminIdentityFile: optional(
+    text('POSTERN_ADMIN_IDENTITY_FILE', {
+      summary: 'where to write, and keep current, an identity of the user admin',
+    }),
+  ),
+  busAccountSeed: optional(
+    secretFile('POSTERN_BUS_ACCOUNT_SEED_FILE', {
+      summary: 'file with the seed of the NATS account; without it the bus asks nobody for a credential',
+    }),
+  ),
+  busServers: optional(
+    list('POSTERN_BUS_PUBLIC_URL', {
+      summary: 'URLs of the bus as joiners reach it; POSTERN_NATS_URL where absent',
+    }),
+  ),
+  agentTtlMs: duration('POSTERN_AGENT_CERT_TTL', {
+    summary: 'how long certificates of agents and services live',
+    fallback: '24h',
+    minMs: minuteMs,
+    maxMs: 30 * 24 * hourMs,
+  }),
+  userTtlMs: duration('POSTERN_USER_CERT_TTL', {
+    summary: 'how long certificates of people live at most; a role may say less',
+    fallback: '12h',
+    minMs: minuteMs,
+    maxMs: 365 * 24 * hourMs,
+  }),
+} as const;
+
+/** What join-svc read. */
+export type JoinConfig = ConfigOf<typeof joinConfig>;

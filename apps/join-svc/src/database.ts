@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import type { Clock, Secret } from '@postern/core';
+import { type EventStore, openEventStore } from '@postern/event-store';
+import type { Telemetry } from '@postern/telemetry';
+import type { Generated } from 'kysely';
+import { KeyInUse } from './agents/agent.ts';
+
+/** The tables of join-svc beside its events. */
+export interface JoinDb {
+  readonly authority: {
+    readonly use: 'host' | 'user';
+    readonly cluster_name: string;
+    readonly pin: string;
+    readonly certificate: string;
+    readonly sealed_key: string;
+    readonly created_at: Generated<Date>;
+  };
+  readonly agent_key: {
+    readonly agent_id: string;
+    readonly key: string;
+  };
+}
+
+export type JoinStore = EventStore<JoinDb>;
+
+/** Opens the schema `join` of the database. */
+export function openJoinStore(
+  url: Secret,
+  { telemetry, clock }: { readonly telemetry: Telemetry; readonly clock: Clock },
+): Promise<JoinStore> {
+  return openEventStore<JoinDb>({
+    url: url.reveal(),
+    schema: 'join',
+    context: 'join',
+    migrations: join(import.meta.dirname, '../migrations'),
+    constraints: { a_key_belongs_to_one_agent: KeyInUse },
+    telemetry,
+    clock,
+  });
+}

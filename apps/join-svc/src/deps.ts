@@ -1,0 +1,28 @@
+import type { Clock } from '@postern/core';
+import type { HeldIdentity } from '@postern/identity';
+import type { Policy } from '@postern/policy';
+import type { Telemetry } from '@postern/telemetry';
+import type { Certifier } from './authorities/certify.ts';
+import type { BusAccessIssuer } from './bus/bus-access.ts';
+import type { JoinStore } from './database.ts';
+import type { JoinLimiter } from './joins/limiter.ts';
+import type { TokenList } from './joins/tokens.ts';
+
+/** What the operations of join-svc work with. */
+export interface JoinDeps {
+  readonly store: JoinStore;
+  readonly certifier: Certifier;
+  readonly identity: HeldIdentity;
+  readonly tokens: TokenList;
+  readonly limiter: JoinLimiter;
+  readonly busAccess: BusAccessIssuer;
+  readonly policy: Policy;
+  /** Whether roles and users are known. */
+  readonly policyReady: () => boolean;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly agentTtlMs: number;
+  readonly userTtlMs: number;
+  /** Refused joins are answered this long after they came, whatever the reason. */
+  readonly refusalAfterMs: number;
+}

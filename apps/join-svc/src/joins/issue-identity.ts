@@ -1,0 +1,58 @@
+import type { IssuedIdentity, JoinRequest, RenewRequest } from '@postern/contracts';
+import type { Handled } from '@postern/event-store';
+import type { AgentState } from '../agents/agent.ts';
+import { certifyHost } from '../authorities/certify.ts';
+import type { JoinDeps } from '../deps.ts';
+
+/** What was decided about an agent, to be made into an identity. */
+export interface Decided {
+  readonly agentId: string;
+  readonly roles: readonly string[];
+  readonly publicKey: string;
+  readonly state: AgentState;
+  readonly request: Pick<JoinRequest | RenewRequest, 'busKey' | 'views'>;
+}
+
+/** The certificate and the bus credential that the recorded facts stand for. Both end at the same moment. */
+export async function issueIdentity(deps: JoinDeps, decided: Decided): Promise<IssuedIdentity> {
+  const { agentId, roles, publicKey, state, request } = decided;
+  if (state.state === 'unknown') throw new TypeError('an agent without any event was to be certified');
+  const { generation } = state;
+  const notAfter = new Date(state.notAfter);
+  const { host, user } = deps.certifier.authorities;
+  const certificate = await certifyHost(deps.certifier, {
+    id: agentId,
+    roles,
+    generation,
+    publicKey,
+    notAfter,
+  });
+  return {
+    agentId,
+    clusterName: host.clusterName,
+    roles: [...roles],
+    generation,
+    certificate,
+    hostCa: host.certificate,
+    userCa: user.certificate,
+    notAfter: state.notAfter,
+    bus: deps.busAccess.issue({
+      agentId,
+      roles,
+      busKey: request.busKey,
+      views: request.views ?? [],
+      notAfter,
+    }),
+  };
+}
+
+/** Whether a repeated command stands for a certificate that has ended, or was replaced since. It is not issued again. */
+export async function isOutdated(
+  deps: JoinDeps,
+  { repeated, state, version, events }: Handled<AgentState>,
+): Promise<boolean> {
+  if (!repeated || state.state === 'unknown') return false;
+  if (new Date(state.notAfter) <= deps.clock()) return true;
+  const since = await deps.store.load(events[0]!.stream, { after: version });
+  return since.length > 0;
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { JoinLimiter } from './limiter.ts';
+
+function limiterAt(start = 0) {
+  let now = start;
+  const limiter = new JoinLimiter(() => new Date(now));
+  const fail = (address: string, times: number) => {
+    let passed = 0;
+    for (let at = 0; at < times; at += 1) {
+      try {
+        limiter.enter(address);
+        passed += 1;
+      } catch {
+        // Counted by its absence.
+      }
+    }
+    return passed;
+  };
+  return { limiter, fail, wait: (ms: number) => void (now += ms) };
+}
+
+describe('the limiter of joins', () => {
+  test('stops an address that fails', () => {
+    expect(limiterAt().fail('192.0.2.1', 100_000)).toBe(200);
+  });
+
+  test('forgives slowly', () => {
+    const { fail, wait } = limiterAt();
+    fail('192.0.2.1', 1000);
+    wait(1000);
+    expect(fail('192.0.2.1', 1000)).toBe(5);
+  });
+
+  test('does not count successes', () => {
+    const { limiter } = limiterAt();
+    for (let at = 0; at < 10_000; at += 1) limiter.enter('192.0.2.1')();
+    expect(() => limiter.enter('192.0.2.1')).not.toThrow();
+  });
+
+  test('leaves other addresses alone until all together fail too much', () => {
+    const { fail } = limiterAt();
+    fail('192.0.2.1', 1000);
+    expect(fail('192.0.2.2', 1)).toBe(1);
+    const passed = Array.from({ length: 100 }, (_, at) => fail(`198.51.100.${at}`, 200));
+    expect(passed.reduce((sum, count) => sum + count, 0)).toBe(2000 - 201);
+  });
+
+  test.each([
+    ['2001:db8:1:2::1', '2001:db8:1:2:ffff::9'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+  ])('takes %s and %s for one', (one, other) => {
+    const { fail } = limiterAt();
+    fail(one, 1000);
+    expect(fail(other, 1)).toBe(0);
+  });
+
+  test('takes neighbours in IPv6 for two', () => {
+    const { fail } = limiterAt();
+    fail('2001:db8:1:2::1', 1000);
+    expect(fail('2001:db8:1:3::1', 1)).toBe(1);
+  });
+});

@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest';
+import type { JoinToken } from '../methods/method.ts';
+import { whyRefused } from './match.ts';
+
+const now = new Date('2026-11-21T12:00:00Z');
+const token: JoinToken = { safeName: '***', method: 'token', roles: ['Kube', 'Discovery', 'Okta'], spec: {} };
+const wish = { method: 'token', roles: ['Kube'] };
+const expiring = (at: string) => ({ ...token, expires: new Date(at) });
+
+describe('a token', () => {
+  test.each([
+    ['one of its roles', token, wish],
+    ['all of its known roles', token, { ...wish, roles: ['Discovery', 'Kube'] }],
+    ['its role a moment before it expires', expiring('2026-11-21T12:00:00.001Z'), wish],
+  ])('lets in who asks for %s', (_, found, asked) => {
+    expect(whyRefused(found, asked, now)).toBeUndefined();
+  });
+
+  test.each([
+    ['no token', undefined, wish, 'unknown'],
+    ['a token that expires now', expiring('2026-11-21T12:00:00Z'), wish, 'expired'],
+    ['a token that has expired', expiring('2026-11-21T11:00:00Z'), wish, 'expired'],
+    ['a token of another method', { ...token, method: 'iam' }, wish, 'for the method iam'],
+    ['a method the token is not for', token, { ...wish, method: 'iam' }, 'for the method token'],
+    ['one role too many', token, { ...wish, roles: ['Kube', 'Auth'] }, 'does not allow the role Auth'],
+    ['a role in other letters', token, { ...wish, roles: ['kube'] }, 'does not allow the role kube'],
+    ['a role that exists elsewhere only', token, { ...wish, roles: ['Okta'] }, 'there is no role Okta'],
+    ['a role twice', token, { ...wish, roles: ['Kube', 'Kube'] }, 'twice'],
+  ])('refuses %s', (_, found, asked, why) => {
+    expect(whyRefused(found, asked, now)).toContain(why);
+  });
+});

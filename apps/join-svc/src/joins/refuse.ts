@@ -1,0 +1,38 @@
+import { JoinRefused, type JoinRequest } from '@postern/contracts';
+import { delay, failure } from '@postern/core';
+import type { JoinDeps } from '../deps.ts';
+
+/** What every refused joiner is told, whatever the reason. */
+export const JoinWasRefused = failure(
+  'permission_denied',
+  'join.refused',
+  () => 'the join was refused: check the token, its roles and its expiry on the control plane',
+);
+
+/** Why a join method did not accept a proof. Only the record tells. */
+export const ProofRefused = failure('permission_denied', 'join.proof_refused', (reason: string) => reason);
+
+/** A refused attempt. */
+export interface Refusal {
+  readonly request: Pick<JoinRequest, 'method' | 'hostname' | 'roles'>;
+  /** Safe form of the token's name. */
+  readonly token: string;
+  readonly reason: string;
+  readonly sourceIp: string;
+  readonly commandId: string;
+  /** `performance.now()` when the request came. */
+  readonly since: number;
+}
+
+/** Records why, waits until the time at which every refusal is answered, and refuses. */
+export async function refuse(
+  deps: Pick<JoinDeps, 'store' | 'telemetry' | 'refusalAfterMs'>,
+  { request, token, reason, sourceIp, commandId, since }: Refusal,
+): Promise<never> {
+  const { method, hostname, roles } = request;
+  const event = JoinRefused({ method, token, hostname, roles: [...roles], reason, sourceIp });
+  await deps.store.append([{ stream: `join/${commandId}`, version: 1, id: commandId, event }]);
+  deps.telemetry.log.warn('a join was refused', { method, token, hostname, reason, sourceIp });
+  await delay(Math.max(0, deps.refusalAfterMs - (performance.now() - since)));
+  throw JoinWasRefused();
+}

@@ -1,0 +1,68 @@
+import { type IssuedIdentity, JoinRefused, type RenewRequest } from '@postern/contracts';
+import { type AppError, derivedUuid } from '@postern/core';
+import { handle } from '@postern/event-store';
+import { type Principal, readCsr, spiffeId } from '@postern/identity';
+import { agentDecider, GenerationMismatch, UnknownAgent } from '../agents/agent.ts';
+import { after, keyFingerprint } from '../authorities/certify.ts';
+import type { JoinDeps } from '../deps.ts';
+import { isOutdated, issueIdentity } from './issue-identity.ts';
+import type { JoinContext } from './join.ts';
+
+/**
+ * Renews the identity that the caller presents. Its name and roles are copied from there; the request contributes a key,
+ * and nothing that could make the identity wider.
+ *
+ * The command is named by the presented generation and the new key, so a renewal whose answer was lost is answered again.
+ */
+export async function renew(
+  deps: JoinDeps,
+  principal: Principal,
+  request: RenewRequest,
+  context: JoinContext,
+): Promise<IssuedIdentity> {
+  const { id: agentId, roles, generation = 0 } = principal;
+  const { publicKey } = await readCsr(request.csr);
+  const key = keyFingerprint(publicKey);
+  const notAfter = after(deps.clock, deps.agentTtlMs).toISOString();
+  try {
+    const handled = await handle(deps.store, {
+      stream: `agent/${agentId}`,
+      decider: agentDecider,
+      command: { type: 'Renew', generation, renewed: { agentId, notAfter, key } },
+      commandId: derivedUuid('renew', agentId, String(generation), key),
+      meta: { actor: spiffeId(principal) },
+      also: (trx) =>
+        trx
+          .insertInto('agent_key')
+          .values({ agent_id: agentId, key })
+          .onConflict((conflict) => conflict.column('agent_id').doUpdateSet({ key }))
+          .execute(),
+    });
+    if (await isOutdated(deps, handled)) throw GenerationMismatch();
+    return await issueIdentity(deps, { agentId, roles, publicKey, state: handled.state, request });
+  } catch (error) {
+    if (GenerationMismatch.is(error) || UnknownAgent.is(error)) await record(deps, principal, error, context);
+    throw error;
+  }
+}
+
+/** A copy of an identity shows itself by a renewal that does not fit: the record is what an operator is warned by. */
+async function record(
+  deps: JoinDeps,
+  { id, roles }: Principal,
+  error: AppError,
+  context: JoinContext,
+): Promise<void> {
+  const { sourceIp, commandId } = context;
+  const reason = `agent ${id}: ${error.message}`;
+  const event = JoinRefused({
+    method: 'renew',
+    token: '',
+    hostname: '',
+    roles: [...roles],
+    reason,
+    sourceIp,
+  });
+  await deps.store.append([{ stream: `join/${commandId}`, version: 1, id: commandId, event }]);
+  deps.telemetry.log.warn('a renewal was refused', { agentId: id, reason: error.message, sourceIp });
+}

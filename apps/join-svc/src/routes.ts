@@ -1,0 +1,17 @@
+import type { Route } from '@postern/http';
+import { statusRoute, trustRoute } from './authorities/routes.ts';
+import type { JoinDeps } from './deps.ts';
+import { joinRoute, renewRoute } from './joins/routes.ts';
+import { meRoute } from './sessions/me.ts';
+import { certificatesRoute, signRoute } from './sessions/sign.ts';
+
+/** Every HTTP operation of join-svc. */
+export const routes: readonly Route<JoinDeps>[] = [
+  trustRoute,
+  joinRoute,
+  renewRoute,
+  signRoute,
+  certificatesRoute,
+  statusRoute,
+  meRoute,
+];

@@ -1,0 +1,268 @@
+import { X509Certificate } from 'node:crypto';
+import type { IssuedIdentity } from '@postern/contracts';
+import { principalOf } from '@postern/identity';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  call,
+  type ControlPlane,
+  joinBody,
+  type JoinBody,
+  joined,
+  joiner,
+  putToken,
+  recorded,
+  type Replica,
+  serviceToken,
+  startControlPlane,
+  startEdge,
+} from './control-plane.ts';
+
+let plane: ControlPlane;
+let replica: Replica;
+const kubeToken = 'canary-kube-token-0123456789abcdef';
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  await putToken(plane.views, kubeToken, { roles: ['Kube', 'Discovery'], join_method: 'token' });
+  await putToken(
+    plane.views,
+    'expired-token-0123456789',
+    { roles: ['Kube'], join_method: 'token' },
+    '2020-01-01T00:00:00Z',
+  );
+  await putToken(plane.views, 'iam-token', { roles: ['Kube'], join_method: 'iam' });
+  replica = await plane.replica();
+});
+afterAll(() => plane[Symbol.asyncDispose]());
+
+const join = async (changes: Partial<JoinBody> = {}) =>
+  call<IssuedIdentity>(replica, '/v1/join', { body: await joinBody(changes) });
+const events = async (type: string) => (await recorded(replica)).filter((event) => event.type === type);
+const certificateOf = ({ certificate }: IssuedIdentity) => new X509Certificate(certificate);
+
+describe('a join', () => {
+  test('with the service token makes an agent with a certificate of its own', async () => {
+    const { key, csr, publicKey } = await joiner();
+    const { status, body } = await join({ csr });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ clusterName: 'postern', roles: ['Kube'], generation: 1 });
+    expect(body.agentId).toMatch(/^[0-9a-f-]{36}$/);
+    const principal = principalOf(certificateOf(body), { ...body });
+    expect(principal).toMatchObject({ type: 'agent', id: body.agentId, roles: ['Kube'], generation: 1 });
+    expect(certificateOf(body).publicKey.export({ type: 'spki', format: 'pem' })).toBe(publicKey);
+    expect(key).not.toBe('');
+    const [event] = (await events('AgentJoined')).filter(({ data }) => data['agentId'] === body.agentId);
+    expect(event?.data).toMatchObject({
+      method: 'token',
+      roles: ['Kube'],
+      hostname: 'host-1',
+      sourceIp: '127.0.0.1',
+    });
+  });
+
+  test('with a token from a resource makes an agent with the roles it asks for', async () => {
+    const { body } = await join({ token: kubeToken, roles: ['Kube', 'Discovery'] });
+    expect(body.roles).toEqual(['Discovery', 'Kube']);
+  });
+
+  test('of an edge makes a service, good for the public addresses', async () => {
+    const { body } = await join({ roles: ['Proxy', 'Kube'] });
+    const certificate = certificateOf(body);
+    expect(principalOf(certificate, body, { purpose: 'server' }).type).toBe('svc');
+    expect(certificate.checkHost('join.example.com')).toBeDefined();
+    expect(certificate.checkIP('127.0.0.1')).toBeDefined();
+  });
+
+  test('of an agent gives no name that belongs to the control plane', async () => {
+    const { body } = await join();
+    const certificate = certificateOf(body);
+    expect(certificate.checkHost('join.example.com')).toBeUndefined();
+    expect(certificate.checkHost(body.agentId)).toBe(body.agentId);
+  });
+
+  test('with a token that was made a moment before finds it', async () => {
+    const joining = join({ token: 'made-just-now-0123456789' });
+    await putToken(plane.views, 'made-just-now-0123456789', { roles: ['Kube'], join_method: 'token' });
+    expect((await joining).status).toBe(200);
+  });
+});
+
+test('a join through an edge is recorded with where it came from', async () => {
+  const ask = await startEdge(replica);
+  const { body } = await ask<IssuedIdentity>(replica, '/v1/join', { body: await joinBody() });
+  const [event] = (await events('AgentJoined')).filter(({ data }) => data['agentId'] === body.agentId);
+  expect(event?.data['sourceIp']).toBe('192.0.2.7');
+});
+
+test('an agent renews through an edge as well as without one', async () => {
+  const ask = await startEdge(replica);
+  const agent = await joined(replica);
+  const { csr } = await joiner();
+  const { body } = await ask<IssuedIdentity>(replica, '/v1/renew', { body: { csr }, as: agent });
+  expect(body).toMatchObject({ agentId: agent.identity.agentId, generation: 2 });
+});
+
+describe('a refused join', () => {
+  const cases: [string, Partial<JoinBody>, string][] = [
+    ['an unknown token', { token: 'unknown-token-0123456789' }, 'the token is unknown'],
+    ['an expired token', { token: 'expired-token-0123456789' }, 'the token has expired'],
+    ['a token of another method', { token: 'iam-token' }, 'the token is for the method iam'],
+    [
+      'a method that does not exist',
+      { token: kubeToken, method: 'magic' },
+      'the token is for the method token',
+    ],
+    ['a role too many', { token: kubeToken, roles: ['Kube', 'Auth'] }, 'does not allow the role Auth'],
+    [
+      'the roles of the control plane',
+      { token: kubeToken, roles: ['Proxy'] },
+      'does not allow the role Proxy',
+    ],
+    ['a role that is none', { token: kubeToken, roles: ['Admin'] }, 'does not allow the role Admin'],
+  ];
+
+  test('looks the same whatever the reason, and takes as long', async () => {
+    const answers = await Promise.all(
+      cases.map(async ([, changes]) => {
+        const since = performance.now();
+        const { status, body } = await join(changes);
+        const { traceId: _, ...told } = body as unknown as Record<string, unknown>;
+        return { status, told, ms: performance.now() - since };
+      }),
+    );
+    for (const { status, told, ms } of answers) {
+      expect({ status, told }).toEqual({ status: answers[0]!.status, told: answers[0]!.told });
+      expect(ms).toBeGreaterThanOrEqual(290);
+    }
+    expect(answers[0]).toMatchObject({
+      status: 403,
+      told: {
+        detail: 'the join was refused: check the token, its roles and its expiry on the control plane',
+      },
+    });
+  });
+
+  test.each(cases)('for %s is recorded with its reason', async (name, changes, reason) => {
+    const hostname = name.replaceAll(' ', '-');
+    await join({ ...changes, hostname });
+    const refused = (await events('JoinRefused')).find(({ data }) => data['hostname'] === hostname);
+    expect(refused?.data['reason']).toContain(reason);
+  });
+
+  test('does not say whether a bad request had a good token', async () => {
+    const csr = '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----';
+    const answers = await Promise.all([join({ csr }), join({ csr, token: 'unknown-token-0123456789' })]);
+    const [good, bad] = answers.map(({ status, body }) => ({
+      status,
+      detail: (body as unknown as { detail: string }).detail,
+    }));
+    expect(good).toEqual(bad);
+    expect(good?.status).toBe(400);
+  });
+
+  test.each([
+    ['an unknown field', { sans: ['c2'] }],
+    ['a join id that is no UUID', { joinId: '../x' }],
+    ['no roles', { roles: [] }],
+    ['a token of a megabyte', { token: 'x'.repeat(1_000_000) }],
+  ])('with %s is not even looked at', async (_, changes) => {
+    expect((await join(changes as Partial<JoinBody>)).status).toBeGreaterThanOrEqual(400);
+  });
+});
+
+describe('a repeated join', () => {
+  test('a hundred times at once makes one agent', async () => {
+    const body = await joinBody();
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => call<IssuedIdentity>(replica, '/v1/join', { body })),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    const ids = new Set(answers.map(({ body }) => body.agentId));
+    expect(ids.size).toBe(1);
+    const [id] = ids;
+    expect((await events('AgentJoined')).filter(({ data }) => data['agentId'] === id)).toHaveLength(1);
+  });
+
+  test('with another key is refused', async () => {
+    const first = await joinBody();
+    expect((await join(first)).status).toBe(200);
+    const { csr } = await joiner();
+    expect((await join({ ...first, csr, hostname: 'thief' })).status).toBe(403);
+    const refused = (await events('JoinRefused')).find(({ data }) => data['hostname'] === 'thief');
+    expect(refused?.data['reason']).toContain('used before');
+  });
+
+  test('under another join id with the same key is refused', async () => {
+    const { csr } = await joiner();
+    expect((await join({ csr })).status).toBe(200);
+    expect((await join({ csr, hostname: 'copy' })).status).toBe(403);
+    const refused = (await events('JoinRefused')).find(({ data }) => data['hostname'] === 'copy');
+    expect(refused?.data['reason']).toContain('another agent has this key');
+  });
+});
+
+describe('a renewal', () => {
+  const renew = async (as: { key: string; certificate: string }, csr?: string) =>
+    call<IssuedIdentity>(replica, '/v1/renew', { body: { csr: csr ?? (await joiner()).csr }, as });
+
+  test('gives the same agent the next generation, with a new key', async () => {
+    const agent = await joined(replica, ['Kube', 'Discovery']);
+    const { status, body } = await renew(agent);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      agentId: agent.identity.agentId,
+      roles: ['Discovery', 'Kube'],
+      generation: 2,
+    });
+    expect(body.certificate).not.toBe(agent.certificate);
+  });
+
+  test('takes no role and no name from the request', async () => {
+    const agent = await joined(replica);
+    const { csr } = await joiner();
+    const wide = await call(replica, '/v1/renew', { body: { csr, roles: ['Auth'] }, as: agent });
+    expect(wide.status).toBe(400);
+    expect((await renew(agent)).body.roles).toEqual(['Kube']);
+  });
+
+  test('whose answer was lost is answered again, for the same key only', async () => {
+    const agent = await joined(replica);
+    const { csr } = await joiner();
+    const [lost, again] = [await renew(agent, csr), await renew(agent, csr)];
+    expect(again.body).toMatchObject({
+      generation: 2,
+      agentId: lost.body.agentId,
+      notAfter: lost.body.notAfter,
+    });
+    const copy = await renew(agent);
+    expect(copy.status).toBe(403);
+    expect(copy.body).toMatchObject({ code: 'join.generation_mismatch' });
+  });
+
+  test('of an older generation is refused, recorded, and not answered again later', async () => {
+    const agent = await joined(replica);
+    const { key, csr } = await joiner();
+    const second = { key, certificate: (await renew(agent, csr)).body.certificate };
+    expect((await renew(second)).body.generation).toBe(3);
+    expect((await renew(agent, csr)).status).toBe(403);
+    expect((await renew(second)).status).toBe(403);
+    const reasons = (await events('JoinRefused')).map(({ data }) => data['reason'] as string);
+    expect(reasons.filter((reason) => reason.includes(agent.identity.agentId))).toHaveLength(2);
+  });
+
+  test('without a certificate is refused', async () => {
+    const { csr } = await joiner();
+    expect((await call(replica, '/v1/renew', { body: { csr } })).status).toBe(401);
+  });
+});
+
+test('no token and no private key is in an event, in the database or in a log', async () => {
+  await join({ token: kubeToken });
+  const everything = JSON.stringify(await recorded(replica));
+  const authorities = JSON.stringify(await replica.store.db.selectFrom('authority').selectAll().execute());
+  for (const text of [everything, authorities, plane.telemetry.lines.join('\n')]) {
+    expect(text).not.toContain(kubeToken);
+    expect(text).not.toContain(serviceToken);
+    expect(text).not.toContain('PRIVATE KEY');
+  }
+});
