@@ -1,0 +1,103 @@
+import { hostname } from 'node:os';
+import { startHeartbeat } from '@postern/agent';
+import { type Bus, openView, type View } from '@postern/bus';
+import type { DiscoverySection } from '@postern/config';
+import { everything, type PublicResource } from '@postern/contracts';
+import type { Clock } from '@postern/core';
+import type { Readiness } from '@postern/http';
+import type { Telemetry } from '@postern/telemetry';
+import {
+  type EffectiveMatcher,
+  effectiveMatchers,
+  type EffectiveMatchers,
+} from './matchers/effective-matchers.ts';
+
+/** The view that the service opens: its hash belongs into the join request. */
+export const discoverySelector = everything('discovery_config');
+
+/** What the service runs on; whoever opened it closes it. */
+export interface DiscoveryServiceDeps {
+  readonly bus: Bus;
+  readonly agentId: string;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  /** Shared with the diagnostics listener. */
+  readonly readiness?: Readiness;
+}
+
+export interface DiscoveryServiceConfig {
+  readonly section: DiscoverySection;
+  readonly heartbeatIntervalMs: number;
+}
+
+/** A running member of a discovery group. */
+export interface DiscoveryService extends AsyncDisposable {
+  /** Settles when the resources of the group are known. */
+  readonly ready: Promise<void>;
+  /** What is looked for now. */
+  matchers(): readonly EffectiveMatcher[];
+}
+
+/**
+ * A member of a discovery group: says that it is there and follows what the group looks for. What it finds out is told in
+ * the log; nothing is scanned yet.
+ */
+export function discoveryService(
+  deps: DiscoveryServiceDeps,
+  { section, heartbeatIntervalMs }: DiscoveryServiceConfig,
+): DiscoveryService {
+  const { bus, agentId, telemetry, clock, readiness } = deps;
+  let current: EffectiveMatchers = effectiveMatchers(section, [], clock());
+  let isComplete = false;
+  const update = (view: View) => {
+    if (!isComplete) return;
+    const next = effectiveMatchers(section, resourcesOf(view), clock());
+    if (JSON.stringify(next) !== JSON.stringify(current)) tell(telemetry, section.discoveryGroup, next);
+    current = next;
+  };
+  const view: View = openView(bus, {
+    agentId,
+    selector: discoverySelector,
+    clock,
+    onChange: () => update(view),
+  });
+  const begin = async () => {
+    await view.ready;
+    isComplete = true;
+    tell(telemetry, section.discoveryGroup, current);
+    update(view);
+    readiness?.setReady(true);
+  };
+  const ready = begin();
+  const heartbeat = startHeartbeat({
+    bus,
+    identity: { agentId },
+    hostname: hostname(),
+    services: ['Discovery'],
+    address: '',
+    intervalMs: heartbeatIntervalMs,
+    telemetry,
+    clock,
+  });
+  return {
+    ready,
+    matchers: () => current.matchers,
+    [Symbol.asyncDispose]: async () => {
+      readiness?.stop();
+      view.close();
+      await heartbeat[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function resourcesOf(view: View): PublicResource[] {
+  return view.entries('discovery_config').flatMap(({ resource }) => resource ?? []);
+}
+
+function tell({ log }: Telemetry, group: string, { matchers, refused }: EffectiveMatchers): void {
+  log.info('this is what the group looks for; scanning is not available in this version', {
+    group,
+    matchers: matchers.map(({ source, provider, matcher }) => ({ source, provider, ...matcher })),
+  });
+  for (const { source, reason } of refused) log.warn('a discovery_config is ignored', { source, reason });
+}

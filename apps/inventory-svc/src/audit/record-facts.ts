@@ -1,0 +1,55 @@
+import { KubeRequestAudited, type StoredEvent } from '@postern/contracts';
+import { type AppendItem, Conflict, type EventStore } from '@postern/event-store';
+import { spiffeId } from '@postern/identity';
+import type { Transaction } from 'kysely';
+import type { InventoryDb } from '../database.ts';
+import { kubeRequestRow } from './kube-request-row.ts';
+import type { Fact } from './read-fact.ts';
+
+interface RecordDeps {
+  readonly store: EventStore<InventoryDb>;
+  readonly clusterName: string;
+}
+
+/** A stream of its own for each fact: nobody decides about it, so it must not wait for, or conflict with, another. */
+const streams: Readonly<Record<string, string>> = {
+  KubeRequestAudited: 'kube_request',
+  ClusterServed: 'cluster_served',
+};
+
+/**
+ * Records facts, each once however often it is delivered. Answers how many were new. In a batch that was recorded in part,
+ * by a delivery whose acknowledgement was lost, the rest is recorded.
+ */
+export async function recordFacts(
+  { store, clusterName }: RecordDeps,
+  facts: readonly Fact[],
+): Promise<number> {
+  const items = [...new Map(facts.map((fact) => [fact.id, itemOf(fact, clusterName)])).values()];
+  const also = (trx: Transaction<InventoryDb>, events: readonly StoredEvent[]) => insertRows(trx, events);
+  try {
+    const { duplicate } = await store.append(items, { also });
+    return duplicate ? 0 : items.length;
+  } catch (error) {
+    if (!Conflict.is(error)) throw error;
+    const recorded = new Set((await store.find(items.map(({ id }) => id))).map(({ id }) => id));
+    const rest = items.filter(({ id }) => !recorded.has(id));
+    if (rest.length === items.length) throw error;
+    await store.append(rest, { also });
+    return rest.length;
+  }
+}
+
+function itemOf(
+  { id, agentId, agentType, event, occurredAt, traceparent }: Fact,
+  clusterName: string,
+): AppendItem {
+  const actor = spiffeId({ type: agentType, id: agentId, clusterName });
+  const meta = { actor, occurredAt, ...(traceparent === undefined ? {} : { traceparent }) };
+  return { stream: `${streams[event.type]}/${id}`, version: 1, id, event, meta };
+}
+
+async function insertRows(trx: Transaction<InventoryDb>, events: readonly StoredEvent[]): Promise<void> {
+  const rows = events.filter(({ type }) => type === KubeRequestAudited.type).map(kubeRequestRow);
+  if (rows.length > 0) await trx.insertInto('kube_request').values(rows).execute();
+}

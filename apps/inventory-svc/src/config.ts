@@ -1,0 +1,39 @@
+import { common, type ConfigOf, duration } from '@postern/config';
+
+/** The variables that inventory-svc reads. */
+export const inventoryConfig = {
+  postgresUrl: common.postgresUrl,
+  natsServers: common.natsServers,
+  joinUrls: common.joinUrls,
+  joinToken: common.joinToken,
+  caPins: common.caPins,
+  caFile: common.caFile,
+  dataDir: common.dataDir,
+  listen: common.listen,
+  diagListen: common.diagListen,
+  heartbeatIntervalMs: common.heartbeatIntervalMs,
+  telemetry: common.telemetry,
+  retentionMs: duration('POSTERN_INVENTORY_RETENTION', {
+    summary: 'how long an agent that is offline stays in lists',
+    fallback: '24h',
+  }),
+  maxPolicyAgeMs: duration('POSTERN_MAX_POLICY_AGE', {
+    summary: 'how long access is decided by roles that were not heard of again',
+    fallback: '5m',
+  }),
+  flushMs: duration('POSTERN_INVENTORY_FLUSH', {
+    summary: 'how often heartbeats are written',
+    fallback: '1s',
+    minMs: 10,
+    maxMs: 60_000,
+  }),
+  scanMs: duration('POSTERN_INVENTORY_SCAN', {
+    summary: 'how often silent agents are looked for',
+    fallback: '5s',
+    minMs: 10,
+    maxMs: 60_000,
+  }),
+} as const;
+
+/** What inventory-svc read. */
+export type InventoryConfig = ConfigOf<typeof inventoryConfig>;

@@ -1,0 +1,61 @@
+import type { ServedCluster } from '@postern/contracts';
+import type { ColumnType, Generated } from 'kysely';
+
+export type Presence = 'online' | 'offline';
+
+/** A column that is written as JSON text and read as a value. */
+type JsonColumn<T> = ColumnType<T, string, string>;
+
+export interface AgentTable {
+  agent_id: string;
+  run: string;
+  started_at: Date;
+  sequence: number;
+  interval_ms: number;
+  last_seen: Date;
+  version: string;
+  hostname: string;
+  services: string[];
+  address: string;
+  served_revision: number;
+  presence: Generated<Presence>;
+  stream_version: Generated<number>;
+  left_run: Generated<string>;
+  left_at: Generated<Date>;
+}
+
+interface ServedReportTable {
+  agent_id: string;
+  run: string;
+  started_at: Date;
+  revision: number;
+  address: string;
+  reported_at: Date;
+  clusters: JsonColumn<ServedCluster[]>;
+}
+
+export interface KubeRequestTable {
+  event_id: string;
+  at: Date;
+  username: string;
+  session: string;
+  cluster: string;
+  decision: string;
+  reason: string;
+  verb: string;
+  api_group: string;
+  resource: string;
+  subresource: string;
+  namespace: string;
+  name: string;
+  status: number;
+  edge: string;
+  source_ip: string;
+}
+
+/** The tables of inventory-svc besides those of the event store. */
+export interface InventoryDb {
+  agent: AgentTable;
+  served_report: ServedReportTable;
+  kube_request: KubeRequestTable;
+}

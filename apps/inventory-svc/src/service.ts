@@ -1,0 +1,123 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { startHeartbeat } from '@postern/agent';
+import { type Bus, EventStreamTarget, eventStream, factStream } from '@postern/bus';
+import type { Clock } from '@postern/core';
+import { type EventStore, startRelay } from '@postern/event-store';
+import { type HttpServer, httpServer, type ListenAddress, type Readiness, type Route } from '@postern/http';
+import { type HeldIdentity, spiffeId } from '@postern/identity';
+import type { Policy } from '@postern/policy';
+import type { Telemetry } from '@postern/telemetry';
+import { listAgents } from './agents/list-agents.ts';
+import { listenToAgents } from './agents/listen-to-agents.ts';
+import { showStatus } from './agents/show-status.ts';
+import { consumeFacts } from './audit/fact-consumer.ts';
+import { listClusters } from './clusters/list-clusters.ts';
+import type { RegisteredLabels } from './clusters/visible-clusters.ts';
+import type { InventoryConfig } from './config.ts';
+import type { InventoryDb } from './database.ts';
+import { Presence } from './presence/presence.ts';
+import type { ServiceDeps } from './service-deps.ts';
+
+/** Folder of this service's SQL migrations, for `openEventStore`. */
+export const inventoryMigrations = join(import.meta.dirname, '../migrations');
+
+/** Every operation of this service. */
+export const inventoryRoutes: readonly Route<ServiceDeps>[] = [showStatus, listAgents, listClusters];
+
+/** What the service runs on; whoever opened it closes it. */
+export interface InventoryServiceDeps {
+  readonly store: EventStore<InventoryDb>;
+  readonly bus: Bus;
+  readonly identity: HeldIdentity;
+  readonly policy: Policy;
+  /** The kube_cluster resources there are. */
+  readonly clusters: RegisteredClusters;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  /** Shared with the diagnostics listener. */
+  readonly readiness?: Readiness;
+}
+
+/** The part of a view of kube_cluster resources that is used here. */
+export interface RegisteredClusters {
+  readonly ready: Promise<void>;
+  get(kind: string, id: string): { readonly resource?: RegisteredCluster | undefined } | undefined;
+}
+
+interface RegisteredCluster {
+  readonly metadata: { readonly labels?: Readonly<Record<string, string>> | undefined };
+}
+
+export type InventoryServiceConfig = Pick<
+  InventoryConfig,
+  'flushMs' | 'scanMs' | 'retentionMs' | 'maxPolicyAgeMs' | 'heartbeatIntervalMs'
+>;
+
+/** A running replica. */
+export interface InventoryService extends AsyncDisposable {
+  listen(address: ListenAddress): ReturnType<HttpServer['listen']>;
+}
+
+/** Presence of agents, what they serve, and the record of what was asked of clusters. */
+export async function inventoryService(
+  deps: InventoryServiceDeps,
+  config: InventoryServiceConfig,
+): Promise<InventoryService> {
+  await using opening = new AsyncDisposableStack();
+  const { store, bus, identity, policy, clusters, telemetry, clock, readiness } = deps;
+  const { clusterName, principal } = identity.current();
+  await bus.reconcileStreams([eventStream('inventory'), factStream()]);
+  opening.use(startRelay({ store, target: new EventStreamTarget(bus, store.context), telemetry }));
+  const presence = opening.use(
+    new Presence({ store, bus, telemetry, clock, actor: spiffeId(principal) }, config),
+  );
+  opening.defer(listenToAgents({ bus, presence, db: store.db, telemetry, clock }));
+  const facts = opening.use(consumeFacts({ bus, store, telemetry, clusterName, clock }));
+  const server = opening.use(
+    httpServer<ServiceDeps>({
+      identity,
+      service: 'inventory-svc',
+      telemetry,
+      clock,
+      routes: inventoryRoutes,
+      ...(readiness ? { readiness } : {}),
+      deps: { db: store.db, policy, registered: labelsIn(clusters), clock, ...config },
+    }),
+  );
+  opening.use(heartbeats(deps, config));
+  const open = opening.move();
+  return {
+    listen: async (address) => {
+      const listening = await server.listen(address);
+      await Promise.all([policy.ready, clusters.ready, facts.ready, bus.flush()]);
+      server.setReady(true);
+      return listening;
+    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+function labelsIn(clusters: RegisteredClusters): RegisteredLabels {
+  return (name) => {
+    const resource = clusters.get('kube_cluster', name)?.resource;
+    return resource && (resource.metadata.labels ?? {});
+  };
+}
+
+function heartbeats(
+  { bus, identity, telemetry, clock }: InventoryServiceDeps,
+  { heartbeatIntervalMs }: InventoryServiceConfig,
+) {
+  const { principal } = identity.current();
+  return startHeartbeat({
+    bus,
+    identity: { agentId: principal.id },
+    hostname: hostname(),
+    services: principal.roles,
+    address: '',
+    intervalMs: heartbeatIntervalMs,
+    telemetry,
+    clock,
+  });
+}

@@ -1,0 +1,168 @@
+import { type Bus, connectBus } from '@postern/bus';
+import { agentSubjects, type FactMessage } from '@postern/contracts';
+import { HeldIdentity } from '@postern/identity';
+import { testNats, type TestNats, testPostgres, type TestPostgres } from '@postern/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { kubeRequestRow } from '../src/audit/kube-request-row.ts';
+import { readFact } from '../src/audit/read-fact.ts';
+import { recordFacts } from '../src/audit/record-facts.ts';
+import {
+  type Replica,
+  startReplica,
+  TestClusters,
+  TestPolicy,
+  TestTrust,
+  eventually,
+} from './support/inventory.ts';
+
+let postgres: TestPostgres;
+let nats: TestNats;
+let bus: Bus;
+let identity: HeldIdentity;
+let number = 0;
+
+beforeAll(async () => {
+  [postgres, nats] = await Promise.all([testPostgres(), testNats()]);
+  identity = new HeldIdentity(await (await TestTrust.make()).issue('svc', 'inventory-1', ['Auth']));
+  bus = await connectBus({ servers: nats.url, name: 'edge-1' });
+});
+
+afterAll(async () => {
+  await bus[Symbol.asyncDispose]();
+  await Promise.all([postgres[Symbol.asyncDispose](), nats[Symbol.asyncDispose]()]);
+});
+
+function replica(): Promise<Replica> {
+  const { policy } = new TestPolicy();
+  return startReplica({
+    postgresUrl: postgres.url,
+    natsUrl: nats.url,
+    identity,
+    policy,
+    clusters: new TestClusters(),
+  });
+}
+
+function audited(changes: Record<string, unknown> = {}): FactMessage {
+  number += 1;
+  const data = {
+    requestId: `r${number}`,
+    user: 'alice',
+    session: 's',
+    cluster: 'prod',
+    decision: 'allow',
+    reason: '',
+    method: 'GET',
+    path: '/api/v1/pods',
+    verb: 'list',
+    apiGroup: '',
+    apiVersion: 'v1',
+    resource: 'pods',
+    subresource: '',
+    namespace: '',
+    name: '',
+    kubeUser: 'alice',
+    kubeGroups: ['g'],
+    status: 200,
+    durationMs: 1.5,
+    policyRevision: '7',
+    edge: 'edge-1',
+    sourceIp: '203.0.113.9',
+    ...changes,
+  };
+  return { id: `fact-${number}`, type: 'KubeRequestAudited', v: 1, at: '2026-01-02T03:04:05.678Z', data };
+}
+
+function publish(fact: FactMessage, msgId: string = crypto.randomUUID(), agent = 'edge-1') {
+  return bus.publishDurable(agentSubjects.fact(agent, fact.type), fact, { msgId });
+}
+
+async function requests({ store }: Replica): Promise<string[]> {
+  const rows = await store.db.selectFrom('kube_request').select('name').orderBy('name').execute();
+  return rows.map(({ name }) => name);
+}
+
+describe('a fact', () => {
+  test('is recorded once, however often it is published and delivered, by any of the replicas', async () => {
+    await using one = await replica();
+    await using _two = await replica();
+    const facts = Array.from({ length: 200 }, (_, index) => audited({ name: `once-${index}` }));
+    await Promise.all([...facts, ...facts, ...facts.slice(0, 50)].map((fact) => publish(fact)));
+    const recorded = async () => (await requests(one)).filter((name) => name.startsWith('once-')).length;
+    await eventually(recorded).toBe(200);
+    const last = audited({ name: 'after' });
+    await publish(last);
+    await eventually(() => requests(one)).toContain('after');
+    expect(await recorded()).toBe(200);
+    const events = (await one.store.feed({ limit: 10_000 })).filter(
+      ({ event }) => event.type === 'KubeRequestAudited',
+    );
+    expect(events).toHaveLength(201);
+    expect(events[0]!.event).toMatchObject({
+      version: 1,
+      meta: { actor: 'spiffe://postern/svc/edge-1', occurredAt: '2026-01-02T03:04:05.678Z' },
+    });
+    expect(events[0]!.event.stream).toMatch(/^kube_request\//);
+  });
+
+  test('in a batch that was recorded in part before is recorded with the rest', async () => {
+    await using one = await replica();
+    const read = (fact: FactMessage) => {
+      const result = readFact(
+        agentSubjects.fact('edge-1', fact.type),
+        { ...fact, data: { ...fact.data } } as never,
+        new Date(),
+      );
+      if ('fact' in result) return [result.fact];
+      return [];
+    };
+    const [a, b, c] = [
+      audited({ name: 'part-a' }),
+      audited({ name: 'part-b' }),
+      audited({ name: 'part-c' }),
+    ].flatMap(read);
+    const deps = { store: one.store, clusterName: 'postern' };
+    expect(await recordFacts(deps, [a!, b!])).toBe(2);
+    expect(await recordFacts(deps, [b!, c!, c!])).toBe(1);
+    expect(await recordFacts(deps, [a!, b!, c!])).toBe(0);
+    expect((await requests(one)).filter((name) => name.startsWith('part-'))).toEqual([
+      'part-a',
+      'part-b',
+      'part-c',
+    ]);
+  });
+
+  test('that nobody could record is recorded when somebody can', async () => {
+    await publish(audited({ name: 'waited' }));
+    await using one = await replica();
+    await eventually(() => requests(one)).toContain('waited');
+  });
+
+  test('of another agent, of no known type or of a wrong form holds up nobody', async () => {
+    await using one = await replica();
+    await publish(audited({ name: 'forged' }), 'm1', 'edge-2');
+    await bus.publishDurable(
+      'agent.edge-1.fact.AgentLost',
+      { ...audited(), type: 'AgentLost' },
+      { msgId: 'm2' },
+    );
+    await bus.publishDurable('agent.edge-1.fact.KubeRequestAudited', { hello: 'world' }, { msgId: 'm3' });
+    await publish(audited({ name: 'bad\0name' }));
+    await publish(audited({ name: 'good' }));
+    await eventually(() => requests(one)).toContain('good');
+    expect(await requests(one)).not.toContain('forged');
+    const refused = one.telemetry.lines.filter((line) => line.includes('a fact of an agent was refused'));
+    expect(refused).toHaveLength(4);
+  });
+
+  test('makes the same row at a rebuild', async () => {
+    await using one = await replica();
+    const feed = await one.store.feed({ limit: 10_000 });
+    const rebuilt = feed
+      .filter(({ event }) => event.type === 'KubeRequestAudited')
+      .map(({ event }) => kubeRequestRow(event));
+    const rows = await one.store.db.selectFrom('kube_request').selectAll().orderBy('event_id').execute();
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows).toEqual(rebuilt.toSorted((a, b) => (a.event_id < b.event_id ? -1 : 1)));
+  });
+});
