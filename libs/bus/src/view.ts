@@ -1,0 +1,234 @@
+import {
+  agentSubjects,
+  liveViewSubject,
+  type OpenViewReply,
+  type Selector,
+  selectorHash,
+  type SnapshotPage,
+  type ViewEntry,
+} from '@postern/contracts';
+import { type Clock, delay, failure, messageOf, systemClock } from '@postern/core';
+import type { Bus, BusMessage } from './bus.ts';
+import { BusForbidden } from './failures.ts';
+import { type ViewChange, ViewEntries } from './view-entries.ts';
+import { viewEntryOf, viewHeaders } from './view-store.ts';
+
+/** A view that the resource service does not open for this agent. */
+export const ViewRefused = failure(
+  'permission_denied',
+  'bus.view_refused',
+  (code: string, why: string) => `the view was refused (${code}): ${why}`,
+);
+
+/** The view was given up on the other side; it is opened again. */
+const ViewUnknown = failure('not_found', 'bus.view_unknown', () => 'the view is not open');
+
+/** Which view to read, and whom to tell. */
+export interface ViewOptions {
+  readonly agentId: string;
+  readonly selector: Selector;
+  /** Called for each entry that appears, changes or goes (then without `resource`), also while the first snapshot is read. */
+  readonly onChange?: (entry: ViewEntry, previous: ViewEntry | undefined) => void;
+  /** Called once, when the first snapshot is complete. */
+  readonly onReady?: () => void;
+  readonly clock?: Clock;
+  /** How often everything is read again although nothing seems to be missing. */
+  readonly snapshotIntervalMs?: number;
+}
+
+/** The resources that match a selector, kept up to date. */
+export interface View extends AsyncDisposable {
+  readonly hash: string;
+  /** Resolves when the first snapshot is complete; never rejects. */
+  readonly ready: Promise<void>;
+  get(kind: string, id: string): ViewEntry | undefined;
+  entries(kind: string): ViewEntry[];
+  /** Names the content: equal for equal entries at equal revisions, wherever they are read. */
+  position(): string;
+  /** When the other side was last heard of: a change, or a page of a snapshot. */
+  lastContactAt(): Date;
+  close(): void;
+}
+
+/**
+ * Opens a view and keeps reading it. Live changes are subscribed first and snapshots are merged into them, so nothing falls
+ * between. Core messages are lost while the connection is down, so everything is read again after each reconnection, when a
+ * sequence number is missing, and now and then.
+ */
+export function openView(bus: Bus, options: ViewOptions): View {
+  return new LiveView(bus, options);
+}
+
+class LiveView implements View {
+  readonly hash: string;
+  readonly ready: Promise<void>;
+  readonly #bus: Bus;
+  readonly #options: ViewOptions;
+  readonly #entries = new ViewEntries();
+  /** Sequence number of the last live message by subject. */
+  readonly #sequences = new Map<string, string>();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #ended = new AbortController();
+  readonly #stopReconnect: () => void;
+  readonly #running: Promise<void>;
+  #subscription: { unsubscribe(): void } | undefined;
+  #isOpen = false;
+  #isReady = false;
+  #isStale = true;
+  #stale = Promise.withResolvers<void>();
+  #lastContact: Date;
+
+  constructor(bus: Bus, options: ViewOptions) {
+    this.hash = selectorHash(options.selector);
+    this.ready = this.#ready.promise;
+    this.#bus = bus;
+    this.#options = options;
+    this.#lastContact = new Date(0);
+    this.#stopReconnect = bus.onReconnect(() => this.#setStale());
+    this.#running = this.#run();
+  }
+
+  get(kind: string, id: string): ViewEntry | undefined {
+    return this.#entries.get(kind, id);
+  }
+
+  entries(kind: string): ViewEntry[] {
+    return this.#entries.entries(kind);
+  }
+
+  position(): string {
+    return this.#entries.digest;
+  }
+
+  lastContactAt(): Date {
+    return this.#lastContact;
+  }
+
+  close(): void {
+    this.#ended.abort();
+    this.#stopReconnect();
+    this.#subscription?.unsubscribe();
+    this.#stale.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#ended.signal.aborted) {
+      try {
+        this.#isStale = false;
+        await this.#synchronize();
+        failures = 0;
+        await this.#untilStale();
+      } catch (error) {
+        failures += 1;
+        await this.#waitAfter(error, failures);
+      }
+    }
+  }
+
+  async #synchronize(): Promise<void> {
+    if (!this.#subscription) await this.#subscribe();
+    if (!this.#isOpen) await this.#open();
+    this.#entries.begin();
+    for (let after = ''; ;) {
+      const page = await this.#page(after);
+      this.#lastContact = this.#now();
+      this.#tell(this.#entries.page(page.entries));
+      if (page.next === '') break;
+      after = page.next;
+    }
+    this.#tell(this.#entries.end());
+    this.#setReady();
+  }
+
+  async #subscribe(): Promise<void> {
+    const subject = liveViewSubject(this.hash);
+    const onError = () => {
+      this.#subscription = undefined;
+      this.#setStale();
+    };
+    this.#subscription = this.#bus.subscribe(subject, { onError }, (message) => this.#live(message));
+    // When this returns the server has accepted the subscription, or the handler above was called.
+    await this.#bus.flush();
+    if (this.#subscription === undefined) throw BusForbidden(subject);
+  }
+
+  async #open(): Promise<void> {
+    const { agentId, selector } = this.#options;
+    const reply = (await this.#bus.request(agentSubjects.openView(agentId), { selector })) as OpenViewReply;
+    if (!reply.ok) throw ViewRefused(reply.code, reply.message);
+    this.#isOpen = true;
+  }
+
+  async #page(after: string): Promise<SnapshotPage> {
+    const subject = agentSubjects.snapshot(this.#options.agentId);
+    const page = (await this.#bus.request(subject, { hash: this.hash, after })) as unknown as SnapshotPage;
+    if (page.ok) return page;
+    this.#isOpen = false;
+    throw page.code === 'unknown_view' ? ViewUnknown() : ViewRefused(page.code ?? '', 'no snapshot');
+  }
+
+  #live(message: BusMessage): void {
+    const { [viewHeaders.sequence]: sequence = '', [viewHeaders.previous]: previous } = message.headers;
+    const known = this.#sequences.get(message.subject);
+    if (known !== undefined && previous !== known) this.#setStale();
+    this.#sequences.set(message.subject, sequence);
+    this.#lastContact = this.#now();
+    const path = message.subject.slice('live.view.'.length);
+    const entry = viewEntryOf(path, message.text(), message.headers[viewHeaders.revision] ?? '');
+    const change = this.#entries.live(entry);
+    if (change) this.#tell([change]);
+  }
+
+  #tell(changes: readonly ViewChange[]): void {
+    for (const { entry, previous } of changes) {
+      try {
+        this.#options.onChange?.(entry, previous);
+      } catch (error) {
+        this.#warn('a change of a view could not be taken in', error);
+      }
+    }
+  }
+
+  #setReady(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#ready.resolve();
+    this.#options.onReady?.();
+  }
+
+  #setStale(): void {
+    this.#isStale = true;
+    this.#stale.resolve();
+  }
+
+  async #untilStale(): Promise<void> {
+    if (this.#isStale || this.#ended.signal.aborted) return;
+    this.#stale = Promise.withResolvers();
+    const interval = (this.#options.snapshotIntervalMs ?? 60_000) * (0.8 + Math.random() * 0.4);
+    const timer = setTimeout(() => this.#stale.resolve(), interval);
+    await this.#stale.promise;
+    clearTimeout(timer);
+  }
+
+  async #waitAfter(cause: unknown, failures: number): Promise<void> {
+    // The usual case of a view that had no reader for a while: open it again at once.
+    if (ViewUnknown.is(cause) && failures === 1) return;
+    if (!this.#ended.signal.aborted) this.#warn('a view cannot be read yet', cause);
+    const ms = Math.min(100 * 2 ** failures, 5000) * (0.5 + Math.random());
+    await delay(ms, this.#ended.signal).catch(() => {});
+  }
+
+  #warn(text: string, error: unknown): void {
+    this.#bus.connection.telemetry?.log.warn(text, { view: this.hash, error: messageOf(error) });
+  }
+
+  #now(): Date {
+    return (this.#options.clock ?? systemClock)();
+  }
+}

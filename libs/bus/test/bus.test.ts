@@ -1,0 +1,210 @@
+import { failure } from '@postern/core';
+import { testNats, until } from '@postern/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allStreams, type Bus, connectBus, type DurableMessage, eventStream } from '../src/index.ts';
+
+let nats: Awaited<ReturnType<typeof testNats>>;
+let bus: Bus;
+
+beforeAll(async () => {
+  nats = await testNats();
+  bus = await connectBus({ servers: nats.url, name: 'test' });
+  await bus.reconcileStreams(allStreams());
+});
+
+afterAll(async () => {
+  await bus[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+describe('messages', () => {
+  test('reach every subscriber with body and headers', async () => {
+    const got: unknown[] = [];
+    bus.subscribe('greet.*', {}, (message) => {
+      got.push([message.subject, message.json(), message.headers['traceparent']]);
+    });
+    await bus.flush();
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    bus.publish('greet.you', { hello: 1 }, { traceparent });
+    await until('the message is there', () => got.length > 0);
+    expect(got).toEqual([['greet.you', { hello: 1 }, traceparent]]);
+  });
+
+  test('reach one member of a queue', async () => {
+    let count = 0;
+    for (let member = 0; member < 3; member += 1)
+      bus.subscribe('work', { queue: 'q' }, () => void (count += 1));
+    for (let index = 0; index < 30; index += 1) bus.publish('work', index);
+    await until('all are handled', () => count >= 30);
+    await bus.flush();
+    expect(count).toBe(30);
+  });
+});
+
+describe('requests', () => {
+  test('are answered', async () => {
+    bus.subscribe('double', {}, (message) => message.respond(Number(message.json()) * 2));
+    expect(await bus.request('double', 21)).toBe(42);
+  });
+
+  test('carry a failure of the one who answers', async () => {
+    const Nope = failure('permission_denied', 'test.nope', () => 'not you');
+    bus.subscribe('nope', {}, () => {
+      throw Nope();
+    });
+    const asked = bus.request('nope', 1);
+    await expect(asked).rejects.toMatchObject({
+      kind: 'permission_denied',
+      code: 'test.nope',
+      message: 'not you',
+    });
+  });
+
+  test('nobody answers fail at once', async () => {
+    await expect(bus.request('nobody.here', 1)).rejects.toMatchObject({ code: 'bus.no_responder' });
+  });
+
+  test('that are not answered in time fail', async () => {
+    bus.subscribe('silence', {}, () => {});
+    await expect(bus.request('silence', 1, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'bus.timeout' });
+  });
+
+  test('with a body that is not sound JSON are refused', async () => {
+    bus.subscribe('strict', {}, (message) => message.respond(message.json()));
+    const asked = bus.request('strict', JSON.parse('{"__proto__": 1}'));
+    await expect(asked).rejects.toMatchObject({ code: 'core.invalid_json' });
+  });
+});
+
+describe('durable messages', () => {
+  test('are stored once per message id', async () => {
+    const first = await bus.publishDurable('agent.a1.fact.ClusterServed', { a: 1 }, { msgId: 'one' });
+    const again = await bus.publishDurable('agent.a1.fact.ClusterServed', { a: 1 }, { msgId: 'one' });
+    expect(first).toMatchObject({ stream: 'FACT', duplicate: false });
+    expect(again).toEqual({ ...first, duplicate: true });
+  });
+
+  test('for which there is no JetStream stream are refused', async () => {
+    await expect(bus.publishDurable('nowhere', 1)).rejects.toMatchObject({ code: 'bus.no_responder' });
+  });
+});
+
+describe('streams', () => {
+  test('are left alone when they are as declared, and updated when not', async () => {
+    await bus.reconcileStreams(allStreams());
+    await bus.reconcileStreams([eventStream('join', { maxAgeDays: 3 })]);
+    await bus.reconcileStreams([eventStream('join')]);
+  });
+
+  test('that the server cannot change are refused with the reason', async () => {
+    const changed = bus.reconcileStreams([{ ...eventStream('join'), storage: 'memory' }]);
+    await expect(changed).rejects.toMatchObject({ code: 'bus.stream_refused', message: /EVT_JOIN.*storage/ });
+  });
+
+  test('with a setting the server does not know are refused', async () => {
+    const strange = { ...eventStream('join'), from_the_future: 1 };
+    await expect(bus.reconcileStreams([strange])).rejects.toMatchObject({ kind: 'failed_precondition' });
+  });
+});
+
+describe('consumers', () => {
+  const Broken = failure('internal', 'test.broken', () => 'broken');
+  const Away = failure('unavailable', 'test.away', () => 'away');
+  const publish = async (agent: string, count: number) => {
+    for (let index = 0; index < count; index += 1) {
+      await bus.publishDurable(`agent.${agent}.fact.KubeRequestAudited`, { index });
+    }
+  };
+  const start = (agent: string, handler: (message: DurableMessage) => Promise<void>) =>
+    bus.consume({
+      stream: 'FACT',
+      durable: `test_${agent}`,
+      filterSubject: `agent.${agent}.fact.>`,
+      handler,
+    });
+
+  test('handle each message in order', async () => {
+    await publish('c1', 20);
+    const got: unknown[] = [];
+    await using _ = start('c1', async (message) => void got.push(message.json()));
+    await until('all are handled', () => got.length === 20);
+    expect(got).toEqual(Array.from({ length: 20 }, (_, index) => ({ index })));
+  });
+
+  test('go on where they were after a restart', async () => {
+    await publish('c2', 3);
+    const got: unknown[] = [];
+    const handler = async (message: DurableMessage) => void got.push(message.json());
+    const first = start('c2', handler);
+    await until('all are handled', () => got.length === 3);
+    await bus.flush();
+    await first[Symbol.asyncDispose]();
+    await publish('c2', 1);
+    await using _ = start('c2', handler);
+    await until('the new one is handled', () => got.length === 4);
+  });
+
+  test('wait out what is unavailable without losing the order', async () => {
+    await publish('c3', 3);
+    const got: number[] = [];
+    let failures = 2;
+    await using _ = start('c3', async (message) => {
+      const { index } = message.json() as { index: number };
+      if (index === 1 && (failures -= 1) >= 0) throw Away();
+      got.push(index);
+    });
+    await until('all are handled', () => got.length === 3);
+    expect(got).toEqual([0, 1, 2]);
+  });
+
+  test('give up a poisonous message and go on', async () => {
+    await publish('c4', 4);
+    const got: number[] = [];
+    let attempts = 0;
+    await using _ = bus.consumeBatches({
+      stream: 'FACT',
+      durable: 'test_c4',
+      filterSubject: 'agent.c4.fact.>',
+      attempts: 3,
+      async handler(messages) {
+        const numbers = messages.map((message) => (message.json() as { index: number }).index);
+        if (numbers.includes(2)) attempts += numbers.length === 1 ? 1 : 0;
+        if (numbers.includes(2)) throw Broken();
+        got.push(...numbers);
+      },
+    });
+    await until('the others are handled', () => got.length === 3);
+    expect(got).toEqual([0, 1, 3]);
+    expect(attempts).toBe(3);
+  });
+
+  test('go on after the server was killed', async () => {
+    await publish('c5', 2);
+    const got = new Set<number>();
+    await using _ = start('c5', async (message) => void got.add((message.json() as { index: number }).index));
+    await until('both are handled', () => got.size === 2);
+    await nats.kill9();
+    await nats.start();
+    await until('the bus is back', () => bus.isConnected);
+    await publish('c5', 5);
+    await until('the rest is handled', () => got.size === 5);
+  });
+});
+
+describe('a lost connection', () => {
+  test('ends requests at once and comes back by itself', async () => {
+    bus.subscribe('slow', {}, () => {});
+    await bus.flush();
+    let reconnections = 0;
+    const stop = bus.onReconnect(() => void (reconnections += 1));
+    const asked = bus.request('slow', 1, { timeoutMs: 30_000 });
+    const outcome = expect(asked).rejects.toMatchObject({ code: 'bus.unavailable' });
+    await nats.kill9();
+    await outcome;
+    await expect(bus.request('slow', 1)).rejects.toMatchObject({ code: 'bus.unavailable' });
+    await nats.start();
+    await until('the bus is back', () => bus.isConnected);
+    stop();
+    expect(reconnections).toBe(1);
+  });
+});

@@ -1,0 +1,74 @@
+import type { EventMeta, NewEvent, StoredEvent } from '@postern/contracts';
+import { CompiledQuery, type Kysely } from 'kysely';
+import { VersionGap } from './failures.ts';
+import { preparedSql } from './postgres.ts';
+
+/** An event with its place: what is recorded when nobody else was there first. */
+export interface AppendItem {
+  /** `<aggregate>/<id>`. */
+  readonly stream: string;
+  /** The version this event gets: one more than the last recorded one. */
+  readonly version: number;
+  /** UUID. A retry of the same command derives the same one. */
+  readonly id: string;
+  readonly event: NewEvent;
+  readonly meta?: EventMeta;
+}
+
+/**
+ * One statement for any number of streams. The anti-join refuses a version without its predecessor, which would be a bug;
+ * the unique constraints refuse the second writer of a version. The outbox row is written by the same statement.
+ */
+const appendSql = preparedSql(
+  'es_append',
+  `with e as materialized (
+  select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[], $6::jsonb[], $7::jsonb[], $8::timestamptz[])
+    with ordinality as t(event_id, stream_id, version, type, schema_version, data, meta, at, ord)
+), gap as (
+  select 1 from e where e.version > 1
+    and not exists (select 1 from e p where p.stream_id = e.stream_id and p.version = e.version - 1)
+    and not exists (select 1 from es_event p where p.stream_id = e.stream_id and p.version = e.version - 1)
+), ins as (
+  insert into es_event (event_id, stream_id, version, type, schema_version, data, meta, at)
+  select event_id, stream_id, version, type, schema_version, data, meta, at
+  from e where not exists (select 1 from gap) order by ord
+  returning seq
+), ob as (insert into es_outbox (seq) select seq from ins)
+select count(*)::int as n, max(seq) as last_seq from ins`,
+);
+
+/** Inserts events as they are; conflicts surface as `event_store.conflict`. Returns the position of the last. */
+export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEvent[]): Promise<number> {
+  const columns = [
+    events.map((event) => event.id),
+    events.map((event) => event.stream),
+    events.map((event) => event.version),
+    events.map((event) => event.type),
+    events.map((event) => event.v),
+    events.map((event) => JSON.stringify(event.data)),
+    events.map((event) => JSON.stringify(event.meta)),
+    events.map((event) => event.at),
+  ];
+  const { rows } = await db.executeQuery<{ n: number; last_seq: number }>(
+    CompiledQuery.raw(appendSql, columns),
+  );
+  const row = rows[0]!;
+  if (row.n === 0) throw VersionGap([...new Set(events.map((event) => event.stream))].slice(0, 5).join(', '));
+  return row.last_seq;
+}
+
+/** What will be read back of these items. */
+export function storedEvents(items: readonly AppendItem[], at: Date, traceparent?: string): StoredEvent[] {
+  const traced = traceparent === undefined ? {} : { traceparent };
+  const time = at.toISOString();
+  return items.map(({ stream, version, id, event, meta }) => ({
+    id,
+    stream,
+    version,
+    type: event.type,
+    v: event.v,
+    data: event.data,
+    meta: { ...traced, ...meta },
+    at: time,
+  }));
+}

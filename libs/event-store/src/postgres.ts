@@ -1,0 +1,103 @@
+import { failure } from '@postern/core';
+import pg from 'pg';
+import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
+import { type ConstraintFailures, translateError } from './failures.ts';
+
+/** A schema name that is not a plain lower-case word. */
+const InvalidSchema = failure(
+  'invalid_argument',
+  'event_store.invalid_schema',
+  (schema: string) => `invalid Postgres schema ${JSON.stringify(schema)}: use lower-case letters and _`,
+);
+
+/** Where and as what to connect. */
+export interface PostgresOptions {
+  readonly url: string;
+  readonly schema: string;
+  readonly poolSize?: number;
+  readonly constraints?: ConstraintFailures;
+}
+
+const connectionTimeoutMillis = 5000;
+const statementTimeoutMs = 30_000;
+
+const int8Oid = 20;
+
+// Sequence numbers as numbers: 2^53 events are out of reach.
+const types = new pg.TypeOverrides();
+types.setTypeParser(int8Oid, Number);
+
+/** Settings of a connection to one service's schema. */
+function clientConfig({ url, schema }: PostgresOptions, ...settings: string[]): pg.ClientConfig {
+  if (!/^[a-z][a-z_]{0,40}$/.test(schema)) throw InvalidSchema(schema);
+  return {
+    connectionString: url,
+    connectionTimeoutMillis,
+    keepAlive: true,
+    application_name: `postern-${schema}`,
+    options: [`search_path="${schema}"`, ...settings].map((setting) => `-c ${setting}`).join(' '),
+    types,
+  };
+}
+
+/** A single connection of its own. Its errors surface at the next query, so they are no news here. */
+export async function connectClient(options: PostgresOptions, ...settings: string[]): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(options, ...settings));
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw translateError(error);
+  }
+  return client;
+}
+
+/** SQL that is sent so often that each connection keeps its plan under a name. */
+const prepared = new Map<string, string>();
+
+/** Marks a statement as worth preparing and returns it. */
+export function preparedSql(name: string, text: string): string {
+  prepared.set(text, name);
+  return text;
+}
+
+/** The pool as Kysely uses it: hot statements are prepared by name, and no foreign error passes. */
+export function openPool(options: PostgresOptions, onIdleError: (error: Error) => void): PostgresPool {
+  const config = clientConfig(
+    options,
+    `statement_timeout=${statementTimeoutMs}`,
+    `idle_in_transaction_session_timeout=${statementTimeoutMs}`,
+  );
+  const pool = new pg.Pool({ ...config, max: options.poolSize ?? 16, idleTimeoutMillis: 30_000 });
+  pool.on('error', onIdleError);
+  const wrapped = new WeakMap<pg.PoolClient, PostgresPoolClient>();
+  return {
+    options: {},
+    end: () => pool.end(),
+    async connect() {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw translateError(error, options.constraints);
+      });
+      const known = wrapped.get(client) ?? wrapClient(client, options.constraints);
+      wrapped.set(client, known);
+      return known;
+    },
+  };
+}
+
+function wrapClient(client: pg.PoolClient, constraints: ConstraintFailures = {}): PostgresPoolClient {
+  const query = async <R>(text: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> => {
+    const name = prepared.get(text);
+    try {
+      const result = await client.query({ ...(name ? { name } : {}), text, values: [...parameters] });
+      return result as unknown as PostgresQueryResult<R>;
+    } catch (error) {
+      throw translateError(error, constraints);
+    }
+  };
+  return {
+    query: query as PostgresPoolClient['query'],
+    release: (destroy) => client.release(destroy ?? false),
+  };
+}

@@ -1,0 +1,193 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { connectBus, eventStream, eventStreamName, eventStreamTarget } from '@postern/bus';
+import type { Bus, DurableMessage } from '@postern/bus';
+import { uuidv7 } from '@postern/core';
+import { testNats, testPostgres, until } from '@postern/testkit';
+import { sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type EventStore, openEventStore, type Relay, startRelay } from '../src/index.ts';
+
+let nats: Awaited<ReturnType<typeof testNats>>;
+let postgres: Awaited<ReturnType<typeof testPostgres>>;
+let store: EventStore;
+let bus: Bus;
+let scope: AsyncDisposableStack;
+
+beforeEach(async () => {
+  scope = new AsyncDisposableStack();
+  nats = scope.use(await testNats());
+  postgres = scope.use(await testPostgres());
+  store = scope.use(await openEventStore({ url: postgres.url, schema: 'join', context: 'join' }));
+  bus = scope.use(await connectBus({ servers: nats.url, name: 'test' }));
+  // So short a window that the server's memory of message ids hides no mistake of the relay.
+  await bus.reconcileStreams([{ ...eventStream('join'), duplicate_window: 100_000_000 }]);
+});
+
+afterEach(() => scope.disposeAsync());
+
+const relay = (): Relay => scope.use(startRelay({ store, target: eventStreamTarget(bus, 'join') }));
+
+let streams = 0;
+const newStream = () => `thing/${(streams += 1)}`;
+const append = (stream: string, version: number) =>
+  store.append([
+    { stream, version, id: uuidv7(), event: { type: 'ThingHappened', v: 1, data: { version } } },
+  ]);
+
+async function outboxIsEmpty() {
+  const { rows } = await sql<{ n: number }>`select count(*) n from es_outbox`.execute(store.db);
+  return rows[0]!.n === 0;
+}
+
+/** Everything in the JetStream stream, read from its start. */
+async function published(): Promise<DurableMessage[]> {
+  const { lastSequence } = await until('the stream answers', () => eventStreamTarget(bus, 'join').state());
+  const got: DurableMessage[] = [];
+  await using _ = bus.consumeBatches({
+    stream: eventStreamName('join'),
+    durable: `read_${uuidv7()}`,
+    async handler(messages) {
+      got.push(...messages);
+    },
+  });
+  await until('all is read', () => (got.at(-1)?.sequence ?? 0) >= lastSequence);
+  return got;
+}
+
+/** The stream holds every recorded event once, each aggregate's in order. */
+async function expectComplete() {
+  const messages = await published();
+  const ids = messages.map((message) => message.event().id);
+  const recorded = (await store.feed({ limit: 1_000_000 })).map(({ event }) => event.id);
+  expect(ids.length - new Set(ids).size).toBe(0);
+  expect(ids.toSorted()).toEqual(recorded.toSorted());
+  const versions = new Map<string, number>();
+  for (const { stream, version } of messages.map((message) => message.event())) {
+    expect(version).toBe((versions.get(stream) ?? 0) + 1);
+    versions.set(stream, version);
+  }
+}
+
+describe('the relay', () => {
+  test('publishes what was recorded, whole and in order', async () => {
+    const stream = newStream();
+    const { events } = await append(stream, 1);
+    relay();
+    await append(stream, 2);
+    await until('all is published', outboxIsEmpty);
+    const messages = await published();
+    expect(messages[0]!.event()).toEqual(events[0]);
+    expect(messages[0]!.subject).toMatch(/^evt\.join\.\d\d\.thing\.\d+\.ThingHappened$/);
+    await expectComplete();
+  });
+
+  test('publishes an event whose transaction commits after later ones', async () => {
+    const [late, early] = [newStream(), newStream()];
+    relay();
+    await store.transaction(async (trx) => {
+      const item = { stream: late, version: 1, id: uuidv7(), event: { type: 'Late', v: 1, data: {} } };
+      await store.append([item], { trx });
+      await append(early, 1);
+      await until(
+        'the later one is published',
+        async () => (await eventStreamTarget(bus, 'join').state()).lastSequence === 1,
+      );
+    });
+    await until('all is published', outboxIsEmpty);
+    await expectComplete();
+  });
+
+  test('wakes the leader of another replica', async () => {
+    const leader = relay();
+    await until('it leads', () => leader.isLeading);
+    await using other = await openEventStore({ url: postgres.url, schema: 'join', context: 'join' });
+    await using follower = startRelay({ store: other, target: eventStreamTarget(bus, 'join') });
+    const { events } = await append(newStream(), 1);
+    expect(events).toHaveLength(1);
+    expect(follower.isLeading).toBe(false);
+    await until('all is published', outboxIsEmpty);
+  });
+
+  test('goes on elsewhere when the leader ends, within two seconds', async () => {
+    const first = relay();
+    await until('it leads', () => first.isLeading);
+    const second = relay();
+    await first[Symbol.asyncDispose]();
+    const started = performance.now();
+    await until('the other leads', () => second.isLeading, { withinMs: 2000 });
+    expect(performance.now() - started).toBeLessThan(2000);
+    await append(newStream(), 1);
+    await until('all is published', outboxIsEmpty);
+    await expectComplete();
+  });
+
+  test('goes on elsewhere within two seconds when the leader freezes, and is not disturbed when it wakes', async () => {
+    const script = join(import.meta.dirname, 'relay-process.ts');
+    const frozen = spawn(process.execPath, [script, postgres.url, nats.url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    scope.defer(() => void frozen.kill('SIGKILL'));
+    await once(frozen.stdout, 'data');
+    const second = relay();
+    const stream = newStream();
+    for (let version = 1; version <= 50; version += 1) await append(stream, version);
+    frozen.kill('SIGSTOP');
+    const stopped = performance.now();
+    await append(stream, 51);
+    await until('the other leads', () => second.isLeading, { withinMs: 5000, everyMs: 10 });
+    expect(performance.now() - stopped).toBeLessThan(2300);
+    frozen.kill('SIGCONT');
+    for (let version = 52; version <= 200; version += 1) await append(stream, version);
+    await until('all is published', outboxIsEmpty);
+    expect(second.isLeading).toBe(true);
+    await expectComplete();
+  });
+
+  test('publishes again what the stream lost', async () => {
+    const stream = newStream();
+    relay();
+    for (let version = 1; version <= 20; version += 1) await append(stream, version);
+    await until('all is published', outboxIsEmpty);
+    const manager = await bus.connection.manager();
+    await manager.streams.delete(eventStreamName('join'));
+    await bus.reconcileStreams([eventStream('join')]);
+    await append(stream, 21);
+    const target = eventStreamTarget(bus, 'join');
+    await until('it is filled again', async () => (await target.state()).lastSequence === 21);
+    await expectComplete();
+  });
+
+  test('publishes each event once though the server and the sessions are killed again and again', async () => {
+    relay();
+    relay();
+    const end = performance.now() + 12_000;
+    const write = async () => {
+      const stream = newStream();
+      for (let version = 1; performance.now() < end; version += 1) {
+        await append(stream, version);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    };
+    const disturb = async () => {
+      while (performance.now() < end) {
+        await new Promise((resolve) => setTimeout(resolve, 600 + Math.random() * 900));
+        if (Math.random() < 0.5) await killSessions();
+        await nats.kill9();
+        await nats.start();
+      }
+    };
+    await Promise.all([write(), write(), write(), write(), disturb()]);
+    await until('all is published', outboxIsEmpty);
+    await expectComplete();
+  }, 60_000);
+});
+
+/** Ends the relays' sessions, as a kill of their process would. */
+async function killSessions() {
+  await sql`select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory' and a.datname = current_database() and a.pid <> pg_backend_pid()`.execute(
+    store.db,
+  );
+}

@@ -1,0 +1,17 @@
+export {
+  type Apply,
+  applyInline,
+  type Handler,
+  HandlerTwice,
+  on,
+  type Projection,
+  projection,
+} from './projection.ts';
+export {
+  compareWithRebuild,
+  rebuild,
+  rebuildChanged,
+  type RebuildOptions,
+  type RowDifference,
+} from './rebuild.ts';
+export { type RunOptions, runProjections, UnknownEvent } from './run-projections.ts';

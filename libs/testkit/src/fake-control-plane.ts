@@ -1,0 +1,314 @@
+import { X509Certificate } from 'node:crypto';
+import { createServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { isPlainObject, sha256Hex } from '@postern/core';
+import {
+  createAuthority,
+  formatIdentityFile,
+  generateKeyPair,
+  issueCertificate,
+  principalOf,
+  readCsr,
+} from '@postern/identity';
+
+/** A request that the fake received. */
+export interface ReceivedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly commandId: string | undefined;
+  readonly ifMatch: string | undefined;
+  readonly user: string | undefined;
+}
+
+/** A resource as the fake keeps it. */
+export interface FakeResource {
+  readonly kind: string;
+  readonly version: string;
+  readonly metadata: { readonly name: string; readonly revision?: string; readonly [field: string]: unknown };
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+/** A served cluster as the fake lists it. */
+export interface FakeCluster {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * The control plane as its clients see it: HTTPS with client certificates, the paths of the API, problem documents. It
+ * keeps resources in memory and checks nothing about them.
+ */
+export interface FakeControlPlane extends AsyncDisposable {
+  /** `host:port` */
+  readonly proxy: string;
+  readonly clusterName: string;
+  readonly caPem: string;
+  readonly requests: ReceivedRequest[];
+  readonly resources: Map<string, FakeResource>;
+  clusters: FakeCluster[];
+  /** Groups of the user that asks who it is. */
+  kubernetesGroups: string[];
+  /** What goes wrong with the next requests: a status, or the connection is cut after the work was done. */
+  readonly faults: ('cut' | number)[];
+  /** PEM text of an identity file for a user. */
+  identity(user: string, options?: { readonly ttlMs?: number; readonly proxy?: string }): Promise<string>;
+}
+
+const hourMs = 3_600_000;
+
+/** Starts a fake control plane on a free port of the loopback interface. */
+export async function fakeControlPlane(clusterName = 'example.test'): Promise<FakeControlPlane> {
+  const clock = () => new Date();
+  const hostCa = await createAuthority({ use: 'host', clusterName, clock });
+  const userCa = await createAuthority({ use: 'user', clusterName, clock });
+  const trust = { clusterName, hostCa: hostCa.certificate, userCa: userCa.certificate };
+  const serverKey = await generateKeyPair();
+  const serverCertificate = await issueCertificate(hostCa, {
+    type: 'svc',
+    id: 'edge-1',
+    publicKey: serverKey.publicKey,
+    notAfter: new Date(Date.now() + hourMs),
+    generation: 1,
+    roles: ['Proxy'],
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+  });
+  const certify = (user: string, publicKey: string, ttlMs: number) =>
+    issueCertificate(userCa, {
+      type: 'user',
+      id: user,
+      publicKey,
+      notAfter: new Date(Date.now() + ttlMs),
+      session: '0190a000-0000-7000-8000-000000000001',
+    });
+  const tls = { key: serverKey.privateKey, cert: serverCertificate, ca: userCa.certificate };
+  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: false });
+  const address = await new Promise<AddressInfo>((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve(server.address() as AddressInfo));
+  });
+  const plane: FakeControlPlane = {
+    proxy: `127.0.0.1:${address.port}`,
+    clusterName,
+    caPem: hostCa.certificate,
+    requests: [],
+    resources: new Map(),
+    clusters: [],
+    kubernetesGroups: ['postern:admins'],
+    faults: [],
+    async identity(user, { ttlMs = hourMs, proxy = plane.proxy } = {}) {
+      const pair = await generateKeyPair();
+      const certificate = await certify(user, pair.publicKey, ttlMs);
+      return formatIdentityFile({
+        key: pair.privateKey,
+        certificate,
+        hostCa: hostCa.certificate,
+        clusterName,
+        proxy,
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  const signed = async (user: string, body: unknown) => {
+    const { csr, ttlSeconds } = body as { csr: string; ttlSeconds: number };
+    const { publicKey } = await readCsr(csr);
+    const certificate = await certify(user, publicKey, ttlSeconds * 1000);
+    const notAfter = new X509Certificate(certificate).validToDate.toISOString();
+    return { user, clusterName, certificate, hostCa: hostCa.certificate, notAfter };
+  };
+  const userOf = (socket: TLSSocket) => {
+    const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+    return certificate ? principalOf(certificate, trust).id : undefined;
+  };
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    void answer({ plane, signed, user: userOf(request.socket as TLSSocket) }, request, response);
+  });
+  return plane;
+}
+
+interface Serving {
+  readonly plane: FakeControlPlane;
+  readonly user: string | undefined;
+  signed(user: string, body: unknown): Promise<unknown>;
+}
+
+async function answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { plane, user } = serving;
+  const { method = 'GET', url = '/' } = request;
+  const header = (name: string) => request.headers[name] as string | undefined;
+  const body = await bodyOf(request);
+  plane.requests.push({
+    method,
+    path: url,
+    commandId: header('postern-command-id'),
+    ifMatch: header('if-match'),
+    user,
+  });
+  const fault = plane.faults.shift();
+  if (typeof fault === 'number') return problem(response, fault, ['test.fault', 'a fault was asked for']);
+  const reply = await replyTo(serving, { method, url, body, ifMatch: header('if-match') });
+  if (fault === 'cut') return void request.socket.destroy();
+  if (Array.isArray(reply.body)) return json(response, reply.status, reply.body);
+  const isProblem = isPlainObject(reply.body) && typeof reply.body['detail'] === 'string';
+  response.setHeader('content-type', isProblem ? 'application/problem+json' : 'application/json');
+  json(response, reply.status, reply.body);
+}
+
+interface Received {
+  readonly method: string;
+  readonly url: string;
+  readonly body: unknown;
+  readonly ifMatch: string | undefined;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+async function replyTo(serving: Serving, received: Received): Promise<Reply> {
+  const { plane, user } = serving;
+  const { pathname, searchParams } = new URL(received.url, 'https://fake');
+  if (pathname === '/webapi/ping') return ok({ cluster_name: plane.clusterName, server_version: '0.1.0' });
+  if (user === undefined) return refusal(401, 'http.unauthenticated', 'a valid client certificate is needed');
+  if (pathname.startsWith('/v1/resources/'))
+    return resourceReply(plane, received, pathname.split('/').slice(3).map(decodeURIComponent));
+  if (pathname === '/v1/auth/sign')
+    return ok(await serving.signed((received.body as { user: string }).user, received.body));
+  if (pathname === '/v1/certificates') return ok(await serving.signed(user, received.body));
+  if (pathname === '/v1/me') return ok(me(plane, user));
+  if (pathname === '/v1/status') {
+    return ok({ clusterName: plane.clusterName, version: '0.1.0', caPins: [`sha256:${'ab'.repeat(32)}`] });
+  }
+  return inventoryReply(plane, pathname, searchParams);
+}
+
+function me(plane: FakeControlPlane, user: string): object {
+  const traits = { kubernetes_groups: plane.kubernetesGroups };
+  const spec = plane.resources.get(`user/${user}`)?.spec;
+  const roles = Array.isArray(spec?.['roles']) ? spec['roles'] : ['access', 'editor'];
+  return {
+    user,
+    clusterName: plane.clusterName,
+    roles,
+    traits,
+    kubernetesUsers: [],
+    kubernetesGroups: plane.kubernetesGroups,
+  };
+}
+
+function inventoryReply(plane: FakeControlPlane, path: string, query: URLSearchParams): Reply {
+  const agents = [
+    {
+      agentId: 'a1',
+      hostname: 'one',
+      services: ['Kube'],
+      version: '0.1.0',
+      upgrader: '',
+      presence: 'online',
+      lastSeen: '',
+    },
+    {
+      agentId: 'b2',
+      hostname: 'two',
+      services: ['Kube', 'Discovery'],
+      version: '0.0.9',
+      upgrader: 'unit',
+      presence: 'offline',
+      lastSeen: '',
+    },
+  ];
+  if (path === '/v1/inventory/agents') {
+    return ok({ agents: query.get('connected') === 'true' ? agents.slice(0, 1) : agents });
+  }
+  if (path === '/v1/inventory/status') {
+    return ok({
+      versions: { '0.1.0': 1, '0.0.9': 1 },
+      upgraders: {},
+      services: { Kube: 2, Discovery: 1 },
+      total: 2,
+    });
+  }
+  if (path !== '/v1/inventory/clusters') return refusal(404, 'http.not_found', 'there is no such operation');
+  const served = [{ agentId: 'a1', hostname: 'one', version: '0.1.0' }];
+  return ok({
+    clusters: plane.clusters.map((cluster) => ({
+      ...cluster,
+      health: 'online',
+      kubeVersion: 'v1.30.0',
+      agents: served,
+    })),
+  });
+}
+
+function resourceReply(plane: FakeControlPlane, received: Received, [kind = '', name]: string[]): Reply {
+  if (received.method === 'GET' && name === undefined) {
+    return ok([...plane.resources.values()].filter((resource) => resource.kind === kind));
+  }
+  if (received.method === 'POST' || received.method === 'PUT') return write(plane, received);
+  const key = keyOf(plane, kind, name ?? '');
+  const found = plane.resources.get(key);
+  if (!found) return refusal(404, 'resource.not_found', `${kind} "${name}" not found`);
+  if (received.method === 'DELETE') plane.resources.delete(key);
+  return received.method === 'DELETE' ? { status: 204, body: undefined } : ok(found);
+}
+
+/** Tokens are addressed by the SHA-256 of their name, or by the name that lists show. */
+function keyOf(plane: FakeControlPlane, kind: string, name: string): string {
+  const keys = [...plane.resources.keys()].filter((key) => key.startsWith('token/'));
+  const byDigest = keys.find((key) => sha256Hex(key.slice('token/'.length)) === name);
+  return kind === 'token' && byDigest !== undefined ? byDigest : `${kind}/${name}`;
+}
+
+function write(plane: FakeControlPlane, { method, body, ifMatch }: Received): Reply {
+  const document = body as FakeResource;
+  const key = `${document.kind}/${document.metadata.name}`;
+  const existing = plane.resources.get(key);
+  const revision = String(Number(existing?.metadata.revision ?? 0) + 1);
+  if (existing && method === 'POST') {
+    return refusal(
+      409,
+      'resource.already_exists',
+      `${document.kind} "${document.metadata.name}" already exists`,
+    );
+  }
+  if (ifMatch !== undefined && ifMatch !== `"${existing?.metadata.revision}"`) {
+    return refusal(409, 'resource.revision_conflict', 'revision does not match: read it again');
+  }
+  const stored = { ...document, metadata: { ...document.metadata, revision } };
+  plane.resources.set(key, stored);
+  return { status: existing ? 200 : 201, body: stored };
+}
+
+function ok(body: unknown): Reply {
+  return { status: 200, body };
+}
+
+function refusal(status: number, code: string, detail: string): Reply {
+  return { status, body: problemBody(status, [code, detail]) };
+}
+
+function problemBody(status: number, [code, detail]: readonly [string, string]): object {
+  return { type: 'about:blank', title: 'Refused', status, detail, code };
+}
+
+function problem(response: ServerResponse, status: number, words: readonly [string, string]): void {
+  response.setHeader('content-type', 'application/problem+json');
+  json(response, status, problemBody(status, words));
+}
+
+function json(response: ServerResponse, status: number, body: unknown): void {
+  response.statusCode = status;
+  response.end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString('utf8');
+  return text === '' ? undefined : (JSON.parse(text) as unknown);
+}

@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Nats, startNats } from '@postern/lab';
+
+/** A nats-server of a test file's own, which may be killed and started again on the same port and storage. */
+export interface TestNats extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: () => number;
+  readonly monitorUrl: () => string;
+  /** Ends it as a power switch would. */
+  kill9(): Promise<void>;
+  stop(): Promise<void>;
+  /** Starts it again after `kill9` or `stop`. */
+  start(): Promise<void>;
+}
+
+/** Starts a real nats-server with JetStream; `config` is appended to its configuration. */
+export async function testNats({ config }: { readonly config?: string } = {}): Promise<TestNats> {
+  const dir = mkdtempSync(join(tmpdir(), 'postern-nats-'));
+  const options = { dir, ...(config === undefined ? {} : { config }) };
+  let server: Nats = await startNats(options);
+  const { url, port } = server;
+  return {
+    url,
+    port,
+    pid: () => server.pid,
+    monitorUrl: () => server.monitorUrl,
+    kill9: () => server.kill9(),
+    stop: () => server.stop(),
+    async start() {
+      server = await startNats({ ...options, port });
+    },
+    async [Symbol.asyncDispose]() {
+      await server.kill9();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+
+/** A process of the product under test: started, watched and stopped by pid. */
+export interface RunningProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly logFile: string;
+  /** Resolves with the exit code, or the negated signal number's name, when it ends. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  /** SIGTERM, then SIGKILL after 15 s. */
+  stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+  /** As a crash would. */
+  kill9(): Promise<void>;
+}
+
+/** What to run. */
+export interface ProcessSpec {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly logDir: string;
+}
+
+/** Starts a process whose output goes to `<logDir>/<name>.log`. */
+export function startProcess(spec: ProcessSpec): RunningProcess {
+  const logFile = join(spec.logDir, `${spec.name}.log`);
+  const log = createWriteStream(logFile, { flags: 'a' });
+  const child = spawn(spec.command, spec.args, { cwd: spec.cwd, env: spec.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  const exited = untilExit(child);
+  return {
+    name: spec.name,
+    pid: child.pid ?? -1,
+    logFile,
+    exited,
+    stop: (signal = 'SIGTERM') => stop(child, exited, signal),
+    async kill9() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+function untilExit(child: ChildProcess): Promise<number | NodeJS.Signals> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));
+  });
+}
+
+async function stop(child: ChildProcess, exited: Promise<number | NodeJS.Signals>, signal: NodeJS.Signals) {
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  const outcome = await exited;
+  clearTimeout(timer);
+  return outcome;
+}
