@@ -1,0 +1,127 @@
+import {
+  InvalidResource,
+  isMaskedName,
+  type Kind,
+  type PublicResource,
+  type Resource,
+  type RoleSpec,
+  type UserSpec,
+} from '@postern/contracts';
+import type { Principal } from '@postern/identity';
+import { callerOf } from '../rules/caller.ts';
+import { refuseForeignRoles, refuseWiderRules } from '../rules/escalation.ts';
+import { requireRoles } from '../rules/references.ts';
+import { requireStorable } from '../rules/well-formed.ts';
+import { rowShownAs } from './find-target.ts';
+import { idOf, kindOf, type ResourceRef } from './resource-name.ts';
+import { documentOf, findResource, type ResourceRow } from './resource-table.ts';
+import { isExpired } from './resource.ts';
+import { emptiedPaths, namePath, sealSecrets, splitSecrets } from './secrets.ts';
+import { type ResourceStore, runCommand } from './run-command.ts';
+
+/** A document to be written, and how. */
+export interface WriteRequest {
+  readonly mode: 'create' | 'put';
+  readonly kind: string;
+  readonly body: unknown;
+  /** Only over this revision. */
+  readonly ifMatch?: string | undefined;
+  readonly principal: Principal;
+  readonly commandId: string;
+}
+
+/** What a write left behind. */
+export interface Written {
+  readonly created: boolean;
+  readonly document: Resource;
+}
+
+/** Validates a document, takes its secrets out, and records it. */
+export async function writeResource(deps: ResourceStore, request: WriteRequest): Promise<Written> {
+  const kind = kindOf(request.kind);
+  const now = deps.clock();
+  requireStorable(request.body);
+  const whole = kind.normalize(request.body, { now });
+  if (isExpired(whole, now)) throw InvalidResource('metadata.expires is in the past');
+  const target = await targetOf(deps, kind, { whole, mode: request.mode });
+  await refuseEscalation(deps, request.principal, { whole, target });
+  const { resource, secrets } = splitSecrets(kind, whole);
+  // A masked name stands for the name that is stored already.
+  if (isMaskedName(whole.metadata.name)) (secrets as Map<string, string>).delete(namePath);
+  const sealed = await sealSecrets(deps.sealer, target, secrets, request.commandId);
+  const ifMatch = request.ifMatch ?? (await ownRevision(deps, target, whole));
+  const { created, row } = await runCommand(deps, {
+    command: {
+      type: 'WriteResource',
+      mode: request.mode,
+      ref: target,
+      resource: withoutRevision(resource),
+      secrets: Object.fromEntries(sealed.map(({ path, ref }) => [path, ref])),
+      dropped: emptiedPaths(kind, request.body),
+      ...(ifMatch === undefined ? {} : { ifMatch }),
+      now,
+    },
+    sealed,
+    principal: request.principal,
+    commandId: request.commandId,
+    check: async (trx) => {
+      if (kind.kind === 'user') await requireRoles(trx, whole.spec as UserSpec);
+    },
+  });
+  return { created, document: documentOf(row!) };
+}
+
+interface Target {
+  readonly whole: Resource<unknown>;
+  readonly mode: 'create' | 'put';
+}
+
+async function targetOf(deps: ResourceStore, kind: Kind, { whole, mode }: Target): Promise<ResourceRef> {
+  const { name } = whole.metadata;
+  if (!kind.secretName || !isMaskedName(name)) return { kind: kind.kind, id: idOf(kind, name) };
+  const row =
+    mode === 'put' ? await rowShownAs({ db: deps.store.db, clock: deps.clock }, kind, name) : undefined;
+  if (!row) throw InvalidResource(`${name} is a masked name: write the ${kind.kind} with its whole name`);
+  if (row.doc.spec['join_method'] !== (whole.spec as { join_method: string }).join_method) {
+    throw InvalidResource('spec.join_method cannot be changed under a masked name');
+  }
+  return { kind: row.kind, id: row.id };
+}
+
+/** The revision a document was read at is a condition too, unless the resource is gone since: then it is made again. */
+async function ownRevision(
+  deps: ResourceStore,
+  ref: ResourceRef,
+  whole: Resource<unknown>,
+): Promise<string | undefined> {
+  const { revision } = whole.metadata;
+  if (revision === undefined) return undefined;
+  return (await findResource(deps.store.db, ref, deps.clock())) ? revision : undefined;
+}
+
+interface Change {
+  readonly whole: Resource<unknown>;
+  readonly target: ResourceRef;
+}
+
+async function refuseEscalation(
+  deps: ResourceStore,
+  principal: Principal,
+  { whole, target }: Change,
+): Promise<void> {
+  if (whole.kind !== 'role' && whole.kind !== 'user') return;
+  const { db } = deps.store;
+  const caller = await callerOf({ db, clock: deps.clock }, principal);
+  if (whole.kind === 'role') return refuseWiderRules(caller, whole.spec as RoleSpec);
+  const before = await findResource(db, target, deps.clock());
+  refuseForeignRoles(caller, whole.spec as UserSpec, rolesOf(before));
+}
+
+function rolesOf(row: ResourceRow | undefined): readonly string[] {
+  return row ? (row.doc.spec as unknown as UserSpec).roles : [];
+}
+
+function withoutRevision(resource: Resource): PublicResource {
+  const { revision: _, ...metadata } = resource.metadata;
+  return { ...resource, metadata };
+}

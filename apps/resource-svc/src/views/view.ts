@@ -1,0 +1,34 @@
+import { type EventOf, type Selector, ViewClosed, ViewOpened } from '@postern/contracts';
+import { assertNever } from '@postern/core';
+
+export type ViewState = { readonly state: 'closed' } | { readonly state: 'open' };
+
+export type ViewCommand =
+  | { readonly type: 'OpenView'; readonly hash: string; readonly selector: Selector }
+  | { readonly type: 'CloseView'; readonly hash: string };
+
+export type ViewEvent = EventOf<typeof ViewOpened> | EventOf<typeof ViewClosed>;
+
+export const initialView: ViewState = { state: 'closed' };
+
+export function decideView(command: ViewCommand, { state }: ViewState): ViewEvent[] {
+  switch (command.type) {
+    case 'OpenView':
+      return state === 'open' ? [] : [ViewOpened({ hash: command.hash, selector: command.selector })];
+    case 'CloseView':
+      return state === 'closed' ? [] : [ViewClosed({ hash: command.hash })];
+    default:
+      return assertNever(command);
+  }
+}
+
+export function evolveView(_: ViewState, event: ViewEvent): ViewState {
+  switch (event.type) {
+    case 'ViewOpened':
+      return { state: 'open' };
+    case 'ViewClosed':
+      return { state: 'closed' };
+    default:
+      return assertNever(event);
+  }
+}
