@@ -1,0 +1,73 @@
+import type { Duplex, Readable } from 'node:stream';
+import type { AppError } from '@postern/core';
+import { forward } from '../forward/forward.ts';
+import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
+import type { Answer } from '../listen/exchange.ts';
+import type { ClientHeaders } from '../request/client-headers.ts';
+import type { RequestInfo } from '../request/request-info.ts';
+import { apiRequest, type Granted } from './api-request.ts';
+import { ClusterNotServed, type ServedClusters } from './served-clusters.ts';
+
+/** A decided request for a cluster. */
+export interface ClusterRequest {
+  readonly cluster: string;
+  readonly info: RequestInfo;
+  readonly headers: ClientHeaders;
+  readonly clientAddress: string;
+  readonly granted: Granted;
+}
+
+/** Where the answer goes, and who is told how it went. */
+export interface Reply {
+  readonly body: Readable | Buffer | undefined;
+  readonly answer: Answer;
+  readonly begun: (status: number) => void;
+  readonly done: (error: AppError | undefined) => void;
+}
+
+export interface UpgradeReply {
+  readonly client: Duplex;
+  readonly head: Buffer;
+  readonly begun: (status: number) => void;
+  readonly done: (error: AppError | undefined) => void;
+}
+
+/** Something under way that can be ended. */
+export interface InFlight {
+  cut(error: AppError): void;
+}
+
+/** Serves a request at the API server of its cluster, with our credentials and as the user that was granted. */
+export function serveRequest(clusters: ServedClusters, request: ClusterRequest, reply: Reply): InFlight {
+  const { server } = clusters.find(request.cluster) ?? fail(request.cluster);
+  const api = apiRequest(server, request, request.granted);
+  const isWatch = request.info.verb === 'watch';
+  return forward({
+    ...reply,
+    upstream: server,
+    request: api.request,
+    filter: api.filter,
+    endsWithEvent: isWatch,
+    retry: () =>
+      clusters.find(request.cluster)?.server === server
+        ? { upstream: server, request: api.request }
+        : undefined,
+  });
+}
+
+/** Serves exec, attach, port-forward and whatever else switches protocols. */
+export function serveUpgrade(
+  clusters: ServedClusters,
+  request: ClusterRequest,
+  reply: UpgradeReply,
+): InFlight {
+  const { server } = clusters.find(request.cluster) ?? fail(request.cluster);
+  const protocol = readProtocol(request.headers.upgrade);
+  const { request: api } = apiRequest(server, request, { ...request.granted, filter: undefined });
+  const headers = [...api.headers, ...handshakeHeaders(request.headers.handshake)];
+  return forwardUpgrade({ ...reply, upstream: server, request: { ...api, headers }, protocol });
+}
+
+function fail(cluster: string): never {
+  throw ClusterNotServed(cluster);
+}

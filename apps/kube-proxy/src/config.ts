@@ -1,0 +1,153 @@
+import { hostname } from 'node:os';
+import {
+  address,
+  addresses,
+  common,
+  type ConfigOf,
+  duration,
+  flag,
+  integer,
+  list,
+  optional,
+  text,
+} from '@postern/config';
+import { formatAddress, type KubernetesSection, type NetworkAddress } from '@postern/config';
+import type { Selector } from '@postern/contracts';
+import type { KubeProxyServiceConfig } from './kube-proxy.ts';
+
+/** The variables that kube-proxy reads. */
+export const kubeProxyConfig = {
+  roles: list('POSTERN_KUBE_PROXY_ROLES', {
+    summary: 'roles of this process: edge, kube, or both',
+    fallback: 'edge,kube',
+  }),
+  joinUrls: common.joinUrls,
+  joinToken: common.joinToken,
+  caPins: common.caPins,
+  caFile: common.caFile,
+  dataDir: common.dataDir,
+  resourceUrls: optional(common.resourceUrls),
+  inventoryUrls: optional(common.inventoryUrls),
+  listen: common.listen,
+  publicAddrs: common.publicAddrs,
+  diagListen: common.diagListen,
+  heartbeatIntervalMs: common.heartbeatIntervalMs,
+  telemetry: common.telemetry,
+  maxPolicyAgeMs: duration('POSTERN_POLICY_MAX_AGE', {
+    summary: 'how long new requests are allowed on the last policy while the bus is away',
+    fallback: '5m',
+    minMs: 1000,
+  }),
+  maxApiBodyBytes: integer('POSTERN_API_MAX_BODY', {
+    summary: 'largest body of an API call, in bytes',
+    fallback: '1048576',
+    min: 1024,
+  }),
+  kubeListen: optional(
+    address('POSTERN_KUBE_LISTEN', {
+      summary: 'host:port where edges of other processes reach the kube role',
+    }),
+  ),
+  kubeAdvertise: optional(
+    addresses('POSTERN_KUBE_ADVERTISE', {
+      summary: 'host:port told to edges, when it is not POSTERN_KUBE_LISTEN',
+      defaultPort: 3026,
+    }),
+  ),
+  configFile: optional(
+    text('POSTERN_CONFIG_FILE', { summary: 'a teleport.yaml whose kubernetes_service says what to serve' }),
+  ),
+  podHost: optional(
+    text('KUBERNETES_SERVICE_HOST', { summary: 'set by Kubernetes: the API server of the pod we run in' }),
+  ),
+  podPort: optional(text('KUBERNETES_SERVICE_PORT', { summary: 'set by Kubernetes: its port' })),
+  allowLoopback: flag('POSTERN_KUBE_ALLOW_LOOPBACK', {
+    summary: 'whether registered clusters may be on this machine',
+    fallback: 'no',
+  }),
+} as const;
+
+export type KubeProxyConfig = ConfigOf<typeof kubeProxyConfig>;
+
+/** What a kube role serves where no configuration file says it: every registered cluster. */
+export const everyCluster: KubernetesSection = {
+  enabled: true,
+  listenAddr: undefined,
+  publicAddrs: [],
+  kubeconfigFile: undefined,
+  kubeClusterName: undefined,
+  labels: {},
+  commands: [],
+  resources: [{ labels: { '*': ['*'] }, assumeRoleArn: undefined, externalId: undefined }],
+  dynamicLabelCommands: [],
+  allowLoopback: false,
+};
+
+/** The view of a kube role's matchers; undefined when it has none. */
+export function selectorOf({ resources }: KubernetesSection): Selector | undefined {
+  const any = resources
+    .filter(({ labels }) => Object.keys(labels).length > 0)
+    .map(({ labels }) => ({ labels }));
+  return any.length === 0 ? undefined : { kinds: ['kube_cluster'], any };
+}
+
+type PodEnvironment = Readonly<Record<string, string | undefined>>;
+
+/** The configuration of the service from environment and `kubernetes_service`. */
+export function serviceConfigOf(
+  config: KubeProxyConfig,
+  section: KubernetesSection,
+  podEnvironment: PodEnvironment = {
+    KUBERNETES_SERVICE_HOST: config.podHost,
+    KUBERNETES_SERVICE_PORT: config.podPort,
+  },
+): KubeProxyServiceConfig {
+  const has = (role: string) => config.roles.includes(role);
+  return {
+    hostname: hostname(),
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    edge: has('edge') ? edgeConfigOf(config) : undefined,
+    kube: has('kube') ? kubeConfigOf(config, section, podEnvironment) : undefined,
+  };
+}
+
+function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConfig['edge']> {
+  const {
+    joinUrls,
+    resourceUrls = [],
+    inventoryUrls = [],
+    listen,
+    publicAddrs,
+    maxPolicyAgeMs,
+    maxApiBodyBytes,
+  } = config;
+  return {
+    listen,
+    publicAddress: publicAddrs?.[0] ?? formatAddress(listen),
+    services: { 'join-svc': joinUrls, 'resource-svc': resourceUrls, 'inventory-svc': inventoryUrls },
+    maxPolicyAgeMs,
+    maxApiBodyBytes,
+  };
+}
+
+function kubeConfigOf(
+  config: KubeProxyConfig,
+  section: KubernetesSection,
+  podEnvironment: PodEnvironment,
+): NonNullable<KubeProxyServiceConfig['kube']> {
+  const { kubeconfigFile, kubeClusterName, labels, commands } = section;
+  const labelCommands = Object.fromEntries(
+    commands.map(({ name, command, periodMs }) => [name, { command, periodMs }]),
+  );
+  const listen: NetworkAddress | undefined = config.kubeListen ?? section.listenAddr;
+  return {
+    selector: selectorOf(section),
+    statics: { kubeconfigFile, kubeClusterName, labels, labelCommands, podEnvironment },
+    allowLoopback: config.allowLoopback || section.allowLoopback,
+    // The programs of the configuration's own commands are the operator's choice already.
+    allowedCommands: [...section.dynamicLabelCommands, ...commands.map(({ command }) => command[0]!)],
+    listen,
+    advertise: config.kubeAdvertise?.[0] ?? section.publicAddrs.map(formatAddress)[0],
+    credentialUrls: config.resourceUrls ?? config.joinUrls,
+  };
+}

@@ -1,0 +1,53 @@
+import { type AccessUser, decideKubeAccess } from '@postern/access';
+import type { Role } from '@postern/contracts';
+import type { Principal } from '@postern/identity';
+import type { UserState } from '@postern/policy';
+import type { Policy as DecidingPolicy } from '../request/decisions.ts';
+import type { EdgePolicy } from './kube-edge.ts';
+
+/** The live roles and users, as libs/policy keeps them. */
+export interface LivePolicy {
+  revision(): string;
+  ageMs(): number;
+  user(name: string): UserState | undefined;
+  rolesOf(user: UserState): readonly Role[];
+}
+
+/** A principal with the roles of this moment. */
+export type AccessOf = (principal: Principal) => {
+  readonly user: AccessUser;
+  readonly roles: readonly Role[];
+};
+
+/** What the edge asks of the live policy. */
+export function accessPolicy(
+  live: LivePolicy,
+): DecidingPolicy & EdgePolicy & { readonly accessOf: AccessOf } {
+  const strangers = new Map<string, AccessUser>();
+  const accessOf: AccessOf = ({ id }) => {
+    const user = live.user(id);
+    return user ? { user, roles: live.rolesOf(user) } : { user: strangerNamed(strangers, id), roles: [] };
+  };
+  return {
+    accessOf,
+    revision: () => live.revision(),
+    ageMs: () => live.ageMs(),
+    hasDenials: (principal) => accessOf(principal).roles.some(deniesResources),
+    decide: ({ principal, cluster, attributes, asked }) =>
+      decideKubeAccess({ ...accessOf(principal), cluster, request: attributes, impersonate: asked }),
+  };
+}
+
+function deniesResources({ spec }: Role): boolean {
+  return (spec.deny.kubernetes_resources ?? []).length > 0;
+}
+
+/** A user that was removed has a certificate still. Compiled policies are remembered by the object, so it is kept. */
+function strangerNamed(strangers: Map<string, AccessUser>, name: string): AccessUser {
+  const known = strangers.get(name);
+  if (known) return known;
+  if (strangers.size > 1000) strangers.clear();
+  const stranger = { name, traits: {} };
+  strangers.set(name, stranger);
+  return stranger;
+}

@@ -1,0 +1,147 @@
+import { failure } from '@postern/core';
+import {
+  type ClusterRequest,
+  type InFlight,
+  type Reply,
+  serveRequest,
+  serveUpgrade,
+  type UpgradeReply,
+} from '../agent/serve.ts';
+import type { ServedClusters } from '../agent/served-clusters.ts';
+import { type Attempt, forward } from '../forward/forward.ts';
+import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
+import { encodeSegment } from '../request/target.ts';
+import { isLongLived, upstreamTarget } from '../request/request-info.ts';
+import type { AgentUpstreams } from './agent-upstreams.ts';
+import type { GrantFor, Grants } from './grants.ts';
+import type { RoutedAgent, Routes } from './routes.ts';
+
+export const ClusterOffline = failure(
+  'unavailable',
+  'kube.cluster_offline',
+  (name: string) => `kubernetes cluster ${JSON.stringify(name)} is offline`,
+);
+
+/** A decided request with what a grant for it says. */
+export interface Dispatched extends ClusterRequest {
+  readonly grant: Omit<GrantFor, 'agentId'>;
+}
+
+export interface DispatchDeps {
+  /** The clusters that this very process serves, where it has the kube role too. */
+  readonly local: ServedClusters | undefined;
+  readonly routes: Routes;
+  readonly upstreams: AgentUpstreams;
+  readonly grants: Grants;
+  readonly ownAgentId: () => string;
+  /** Whether the cluster is a registered resource, and not of an agent's own configuration. */
+  readonly isRegistered: (cluster: string) => boolean;
+}
+
+/** Path under which agents take requests for a cluster. */
+export const agentPathPrefix = '/kube/';
+
+const maxCandidates = 4;
+
+/**
+ * Brings a decided request to the API server of its cluster: directly when this process holds the credentials, else over
+ * an agent that does. An agent that cannot be reached costs one more attempt, and nothing is sent twice.
+ */
+export function dispatch(
+  deps: DispatchDeps,
+  request: Dispatched,
+  reply: Reply,
+): InFlight | Promise<InFlight> {
+  if (isServedHere(deps, request.cluster)) return serveRequest(deps.local!, request, reply);
+  return dispatchRemote(deps, request, reply);
+}
+
+/** The same for a request that switches protocols. */
+export function dispatchUpgrade(
+  deps: DispatchDeps,
+  request: Dispatched,
+  reply: UpgradeReply,
+): InFlight | Promise<InFlight> {
+  if (isServedHere(deps, request.cluster)) return serveUpgrade(deps.local!, request, reply);
+  return upgradeRemote(deps, request, reply);
+}
+
+function isServedHere({ local, routes }: DispatchDeps, cluster: string): boolean {
+  if (!local?.has(cluster)) return false;
+  return (
+    local.isOnline(cluster) ||
+    !routes.candidates(cluster).some(({ clusters }) => clusters.get(cluster)?.health === 'online')
+  );
+}
+
+async function dispatchRemote(deps: DispatchDeps, request: Dispatched, reply: Reply): Promise<InFlight> {
+  const candidates = candidatesFor(deps, request.cluster);
+  const [first, ...others] = await Promise.all(candidates.map((agent) => attemptAt(deps, agent, request)));
+  let current = candidates[0]!;
+  current.inFlight += 1;
+  return forward({
+    ...first!,
+    ...reply,
+    endsWithEvent: request.info.verb === 'watch',
+    retry: () => {
+      deps.routes.unreachable(current.agentId);
+      current.inFlight -= 1;
+      const next = others.shift() ?? first!;
+      current = candidates[candidates.length - others.length - 1]!;
+      current.inFlight += 1;
+      return next;
+    },
+    done: (error) => {
+      current.inFlight -= 1;
+      reply.done(error);
+    },
+  });
+}
+
+async function upgradeRemote(
+  deps: DispatchDeps,
+  request: Dispatched,
+  reply: UpgradeReply,
+): Promise<InFlight> {
+  const protocol = readProtocol(request.headers.upgrade);
+  const [agent] = candidatesFor(deps, request.cluster);
+  const { upstream, request: out } = await attemptAt(deps, agent!, request);
+  const headers = [...out.headers, ...handshakeHeaders(request.headers.handshake)];
+  agent!.inFlight += 1;
+  return forwardUpgrade({
+    ...reply,
+    upstream,
+    request: { ...out, headers },
+    protocol,
+    done: (error) => {
+      agent!.inFlight -= 1;
+      reply.done(error);
+    },
+  });
+}
+
+/** An agent that has a cluster of a registered name in its own configuration would take over the traffic of the other. */
+function candidatesFor({ routes, ownAgentId, isRegistered }: DispatchDeps, cluster: string): RoutedAgent[] {
+  const own = ownAgentId();
+  const origin = isRegistered(cluster) ? 'dynamic' : 'config-file';
+  const candidates = routes
+    .candidates(cluster)
+    .filter(({ agentId, clusters }) => agentId !== own && clusters.get(cluster)?.origin === origin);
+  if (candidates.length === 0) throw ClusterOffline(cluster);
+  return candidates.slice(0, maxCandidates);
+}
+
+async function attemptAt(deps: DispatchDeps, agent: RoutedAgent, request: Dispatched): Promise<Attempt> {
+  const { info, headers, cluster, clientAddress, grant } = request;
+  const token = await deps.grants.sign({ ...grant, agentId: agent.agentId });
+  const out = [...headers.forward, 'postern-grant', token, 'postern-request-id', grant.requestId];
+  if (clientAddress !== '') out.push('postern-client-address', clientAddress);
+  if (headers.accept !== undefined) out.push('accept', headers.accept);
+  if (headers.acceptsGzip) out.push('accept-encoding', 'gzip');
+  if (headers.contentLength !== undefined) out.push('content-length', headers.contentLength);
+  const path = `${agentPathPrefix}${encodeSegment(cluster)}${upstreamTarget(info)}`;
+  return {
+    upstream: deps.upstreams.of(agent.agentId, agent.address),
+    request: { method: info.method, path, headers: out, isLongLived: isLongLived(info) },
+  };
+}

@@ -1,0 +1,58 @@
+import { toAppError } from '@postern/core';
+import type { Exchange } from '../listen/exchange.ts';
+import { refuseApi, refuseKube, sendJson } from '../listen/refuse.ts';
+import type { FrontHandlers, UpgradeExchange } from '../listen/tls-front.ts';
+import { refuseUpgrade } from '../forward/upgrade.ts';
+import { routingPrefix } from '../request/select-cluster.ts';
+import { parseTarget, type Target } from '../request/target.ts';
+import { type ApiFront, NoSuchRoute } from './api-front.ts';
+import type { KubeEdge } from './kube-edge.ts';
+import { webApi, type WebApiFacts } from './web-api.ts';
+
+export interface EdgeFrontDeps {
+  readonly kube: KubeEdge;
+  readonly api: ApiFront;
+  readonly facts: WebApiFacts;
+  readonly isReady: () => boolean;
+}
+
+/**
+ * What the public address answers. Clusters are below `/v1/teleport/`, API calls go by the table of the API front, and
+ * `webapi`, `healthz` and `readyz` are for everybody. There is nothing else.
+ */
+export function edgeFront(deps: EdgeFrontDeps): FrontHandlers {
+  return {
+    request: (exchange) => {
+      if (exchange.target.startsWith(routingPrefix)) deps.kube.request(exchange);
+      else publicRequest(deps, exchange);
+    },
+    upgrade: (exchange: UpgradeExchange) => {
+      if (exchange.target.startsWith(routingPrefix)) deps.kube.upgrade(exchange);
+      else refuseUpgrade(exchange.socket, NoSuchRoute());
+    },
+  };
+}
+
+function publicRequest(deps: EdgeFrontDeps, exchange: Exchange): void {
+  const target = targetOf(exchange);
+  if (!target) return;
+  const [first, second, ...rest] = target.segments;
+  if (first === 'webapi') webApi(exchange, target.segments.slice(1), deps.facts);
+  else if (first === 'v1' && second === 'webapi') webApi(exchange, rest, deps.facts);
+  else if (first === 'v1') deps.api.handle(exchange, target);
+  else if (first === 'healthz' && second === undefined) sendJson(exchange.answer, 200, { status: 'ok' });
+  else if (first === 'readyz' && second === undefined) {
+    const isReady = deps.isReady();
+    sendJson(exchange.answer, isReady ? 200 : 503, { status: isReady ? 'ok' : 'starting' });
+  } else refuseApi(exchange.answer, NoSuchRoute());
+}
+
+/** An invalid path is answered as its client expects: kubectl sent it, or something else did. */
+function targetOf(exchange: Exchange): Target | undefined {
+  try {
+    return parseTarget(exchange.target);
+  } catch (error) {
+    refuseKube(exchange.answer, toAppError(error));
+    return undefined;
+  }
+}

@@ -1,0 +1,275 @@
+import type { AccessCluster } from '@postern/access';
+import { type AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
+import type { Principal } from '@postern/identity';
+import type { Logger } from '@postern/telemetry';
+import type { Exchange } from '../listen/exchange.ts';
+import { refuseDiscovery, refuseKube } from '../listen/refuse.ts';
+import type { UpgradeExchange } from '../listen/tls-front.ts';
+import type { InFlight } from '../agent/serve.ts';
+import { refuseUpgrade, UnsupportedUpgrade } from '../forward/upgrade.ts';
+import { authenticateUser } from '../request/authenticate.ts';
+import { authorize, type Authorization, type Authorized, needsBody } from '../request/authorize.ts';
+import { type ClientHeaders, InvalidHeaders, readClientHeaders } from '../request/client-headers.ts';
+import { attributesOf, type Decisions } from '../request/decisions.ts';
+import { readAskedImpersonation } from '../request/impersonate.ts';
+import { maxObjectBytes, readBody } from '../request/object-identity.ts';
+import { type RequestInfo, requestInfoOf } from '../request/request-info.ts';
+import { selectCluster } from '../request/select-cluster.ts';
+import { parseTarget } from '../request/target.ts';
+import type { OpenRequests } from '../streams/open-requests.ts';
+import { type AccessReviews, isAccessReview } from './access-review.ts';
+import { dispatch, type DispatchDeps, type Dispatched, dispatchUpgrade } from './dispatch.ts';
+import { type Recorder, RequestRecord } from './request-record.ts';
+import { TrackedRequest } from './tracked-request.ts';
+
+export const ClusterNotFound = failure(
+  'not_found',
+  'kube.cluster_not_found',
+  (name: string) => `Kubernetes cluster ${JSON.stringify(name)} not found`,
+);
+
+export const TeleportClusterNotFound = failure(
+  'not_found',
+  'kube.teleport_cluster_not_found',
+  (name: string) => `cluster ${JSON.stringify(name)} is not found`,
+);
+
+/** What the edge decides by. */
+export interface EdgePolicy {
+  revision(): string;
+  /** Whether some rule denies the user some resources, wherever. */
+  hasDenials(principal: Principal): boolean;
+}
+
+export interface KubeEdgeDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly clusterName: () => string;
+  readonly policy: EdgePolicy;
+  readonly decisions: Decisions;
+  readonly clusterNamed: (name: string) => AccessCluster | undefined;
+  readonly open: OpenRequests;
+  readonly reviews: AccessReviews;
+  readonly dispatch: DispatchDeps;
+  readonly record: Recorder;
+}
+
+/** A request that was read, and what is known of it so far. */
+interface Incoming {
+  readonly principal: Principal;
+  readonly cluster: AccessCluster;
+  readonly info: RequestInfo;
+  readonly headers: ClientHeaders;
+  readonly record: RequestRecord;
+}
+
+/** The edge's way of a Kubernetes request: who, where, what, whether; then on to the agent, and one audit record. */
+export class KubeEdge {
+  readonly #deps: KubeEdgeDeps;
+
+  constructor(deps: KubeEdgeDeps) {
+    this.#deps = deps;
+  }
+
+  request(exchange: Exchange): void {
+    const record = this.#newRecord(exchange);
+    try {
+      const incoming = this.#read(exchange, record);
+      if (exchange.hasBody && (exchange.method === 'GET' || exchange.method === 'HEAD')) {
+        throw InvalidHeaders(`a ${exchange.method} has no body`);
+      }
+      const question = this.#question(incoming);
+      const isReview = isAccessReview(incoming.info, incoming.headers);
+      if (exchange.hasBody && (isReview || needsBody(this.#deps.decisions, question))) {
+        void this.#withBody(exchange, incoming, question);
+      } else this.#forward(exchange, incoming, authorize(this.#deps.decisions, question, undefined));
+    } catch (error) {
+      this.#refuse(exchange, record, error);
+    }
+  }
+
+  upgrade(exchange: UpgradeExchange): void {
+    const record = this.#newRecord(exchange);
+    const refuse = (error: unknown) => {
+      const refusal = this.#translate(error);
+      record.refused(refusal);
+      if (!exchange.socket.destroyed) refuseUpgrade(exchange.socket, refusal);
+      this.#deps.record(record);
+    };
+    try {
+      const incoming = this.#read(exchange, record);
+      if (!switchesProtocols(incoming.info)) throw UnsupportedUpgrade();
+      const authorized = authorize(this.#deps.decisions, this.#question(incoming), undefined);
+      record.allowed(authorized.decision, this.#deps.policy.revision());
+      const { socket: client, head } = exchange;
+      const tracked = this.#track(incoming, authorized);
+      const reply = {
+        client,
+        head,
+        begun: (status: number) => {
+          record.answered(status);
+          this.#deps.record(record);
+        },
+        done: (error: AppError | undefined) => {
+          this.#deps.open.remove(tracked);
+          if (record.status !== 0) return;
+          if (error) record.refused(error);
+          this.#deps.record(record);
+        },
+      };
+      this.#start(
+        tracked,
+        () => dispatchUpgrade(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply),
+        refuse,
+      );
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #newRecord({ method, target, peer }: Pick<Exchange, 'method' | 'target' | 'peer'>): RequestRecord {
+    return new RequestRecord(uuidv7(), { method, target, peer }, this.#deps.clock());
+  }
+
+  #read(
+    exchange: Pick<Exchange, 'method' | 'target' | 'rawHeaders' | 'peer'>,
+    record: RequestRecord,
+  ): Incoming {
+    const { clock, clusterName, clusterNamed } = this.#deps;
+    const principal = authenticateUser(exchange.peer, clock());
+    const { teleportCluster, kubeCluster, target } = selectCluster(parseTarget(exchange.target));
+    record.about(principal, kubeCluster);
+    const info = requestInfoOf(exchange.method, target);
+    record.info = info;
+    const headers = readClientHeaders(exchange.rawHeaders);
+    if (teleportCluster !== clusterName()) throw TeleportClusterNotFound(teleportCluster);
+    const cluster = clusterNamed(kubeCluster);
+    if (!cluster) throw ClusterNotFound(kubeCluster);
+    return { principal, cluster, info, headers, record };
+  }
+
+  #question({ principal, cluster, info, headers }: Incoming): Authorization {
+    const asked = readAskedImpersonation(headers.impersonation);
+    return { principal, cluster, info, headers, asked, hasDenials: this.#deps.policy.hasDenials(principal) };
+  }
+
+  async #withBody(exchange: Exchange, incoming: Incoming, question: Authorization): Promise<void> {
+    try {
+      const body = await readBody(exchange.body, maxObjectBytes);
+      const isReview = isAccessReview(incoming.info, incoming.headers);
+      const answer = isReview ? this.#deps.reviews.answer(question, body) : undefined;
+      const authorized = authorize(this.#deps.decisions, question, isReview ? undefined : body);
+      if (answer === undefined) this.#forward(exchange, incoming, authorized, body);
+      else {
+        incoming.record.allowed(authorized.decision, this.#deps.policy.revision());
+        this.#deps.reviews.send(exchange.answer, answer);
+        incoming.record.answered(exchange.answer.status);
+        this.#deps.record(incoming.record);
+      }
+    } catch (error) {
+      this.#refuse(exchange, incoming.record, error);
+    }
+  }
+
+  #forward(exchange: Exchange, incoming: Incoming, authorized: Authorized, body?: Buffer): void {
+    const { record } = incoming;
+    record.allowed(authorized.decision, this.#deps.policy.revision());
+    const tracked = this.#track(incoming, authorized);
+    const reply = {
+      body: body ?? (exchange.hasBody ? exchange.body : undefined),
+      answer: exchange.answer,
+      begun: (status: number) => record.begun(status, this.#deps.record),
+      done: (error: AppError | undefined) => {
+        this.#deps.open.remove(tracked);
+        if (error && exchange.answer.status === 0) {
+          if (!exchange.answer.sink.destroyed) refuseKube(exchange.answer, error);
+          record.failed(error, exchange.answer.status);
+        }
+        record.ended(this.#deps.record);
+      },
+    };
+    const refuse = (error: unknown) => {
+      this.#deps.open.remove(tracked);
+      this.#refuse(exchange, record, error);
+    };
+    this.#start(
+      tracked,
+      () => dispatch(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply),
+      refuse,
+    );
+  }
+
+  #dispatched({ principal, cluster, info, headers, record }: Incoming, { decision }: Authorized): Dispatched {
+    return {
+      cluster: cluster.name,
+      info,
+      headers,
+      clientAddress: record.address,
+      granted: {
+        impersonation: { user: decision.kubeUser, groups: decision.kubeGroups },
+        filter: decision.rules,
+      },
+      grant: {
+        principal,
+        cluster: cluster.name,
+        decision,
+        policyRevision: this.#deps.policy.revision(),
+        requestId: record.requestId,
+      },
+    };
+  }
+
+  /** Registers the request before it starts, so that no change of policy in between is missed. */
+  #track({ principal, cluster, headers }: Incoming, { decision, attributes }: Authorized): TrackedRequest {
+    const asked = readAskedImpersonation(headers.impersonation);
+    const tracked = new TrackedRequest({ principal, cluster: cluster.name, attributes, asked, decision });
+    this.#deps.open.add(tracked);
+    return tracked;
+  }
+
+  #start(
+    tracked: TrackedRequest,
+    begin: () => InFlight | Promise<InFlight>,
+    refuse: (error: unknown) => void,
+  ): void {
+    try {
+      const flight = begin();
+      if (flight instanceof Promise) flight.then((begun) => tracked.began(begun), refuse);
+      else tracked.began(flight);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #refuse(exchange: Exchange, record: RequestRecord, error: unknown): void {
+    const refusal = this.#translate(error);
+    record.refused(refusal);
+    if (!exchange.answer.sink.destroyed) {
+      const isDiscovering = record.info && !record.info.isResource && readsDiscovery(exchange.rawHeaders);
+      (isDiscovering ? refuseDiscovery : refuseKube)(exchange.answer, refusal);
+    }
+    record.answered(exchange.answer.status);
+    this.#deps.record(record);
+  }
+
+  #translate(error: unknown): AppError {
+    const refusal = toAppError(error);
+    if (refusal.kind === 'internal') {
+      this.#deps.log.error('a request failed unexpectedly', {
+        error: String((error as Error).stack ?? error),
+      });
+    }
+    return refusal;
+  }
+}
+
+function readsDiscovery(rawHeaders: readonly string[]): boolean {
+  return rawHeaders.some((text) => text.includes('as=APIGroupDiscoveryList'));
+}
+
+const switching = new Set(['exec', 'attach', 'portforward', 'proxy']);
+
+/** A watch over a WebSocket would not be filtered, so only what has no other way may switch protocols. */
+function switchesProtocols(info: RequestInfo): boolean {
+  return switching.has(attributesOf(info).subresource);
+}

@@ -1,0 +1,120 @@
+import type { Heartbeat, ServedCluster, ServedReport } from '@postern/contracts';
+import type { Clock } from '@postern/core';
+
+/** An agent that serves clusters, as its own reports have it. */
+export interface RoutedAgent {
+  readonly agentId: string;
+  readonly address: string;
+  readonly run: string;
+  readonly clusters: ReadonlyMap<string, ServedCluster>;
+  /** Requests under way to it from here. */
+  inFlight: number;
+}
+
+interface Entry extends RoutedAgent {
+  readonly startedAt: string;
+  readonly revision: number;
+  aliveUntil: number;
+  deadUntil: number;
+}
+
+const deadMs = 5000;
+const defaultIntervalMs = 30_000;
+/** Heartbeats that may be missed before an agent counts as gone. */
+const missable = 3;
+
+/** Which agents serve which cluster, from what the agents say on the bus. */
+export class Routes {
+  readonly #clock: Clock;
+  readonly #agents = new Map<string, Entry>();
+  readonly #byCluster = new Map<string, Set<Entry>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes a report, unless one of a newer run or revision is known. True when it was taken. */
+  report(report: ServedReport): boolean {
+    const before = this.#agents.get(report.agentId);
+    if (before && isOlder(report, before)) return false;
+    if (before) this.#remove(before);
+    const { agentId, address, run, startedAt, revision } = report;
+    const entry: Entry = {
+      agentId,
+      address,
+      run,
+      startedAt,
+      revision,
+      clusters: new Map(report.clusters.map((cluster) => [cluster.name, cluster])),
+      inFlight: before?.inFlight ?? 0,
+      aliveUntil: this.#clock().getTime() + missable * defaultIntervalMs,
+      deadUntil: 0,
+    };
+    this.#agents.set(agentId, entry);
+    for (const name of entry.clusters.keys()) this.#of(name).add(entry);
+    return true;
+  }
+
+  /** Takes a heartbeat. False when the report it speaks of is not known, so that it has to be asked for. */
+  heartbeat({ agentId, run, intervalMs, servedRevision }: Heartbeat): boolean {
+    const entry = this.#agents.get(agentId);
+    if (!entry || entry.run !== run || entry.revision < servedRevision) return false;
+    entry.aliveUntil = this.#clock().getTime() + missable * intervalMs;
+    return true;
+  }
+
+  goodbye(agentId: string): void {
+    const entry = this.#agents.get(agentId);
+    if (!entry) return;
+    this.#remove(entry);
+    this.#agents.delete(agentId);
+  }
+
+  /** Nothing is sent to an agent for five seconds after it could not be reached. */
+  unreachable(agentId: string): void {
+    const entry = this.#agents.get(agentId);
+    if (entry) entry.deadUntil = this.#clock().getTime() + deadMs;
+  }
+
+  /** The agents that serve a cluster, the best first: reachable, the cluster online there, the least busy. */
+  candidates(cluster: string): RoutedAgent[] {
+    const now = this.#clock().getTime();
+    const alive = [...(this.#byCluster.get(cluster) ?? [])].filter(
+      (entry) => entry.aliveUntil > now && entry.address !== '',
+    );
+    return alive.toSorted((a, b) => rank(a, cluster, now) - rank(b, cluster, now) || a.inFlight - b.inFlight);
+  }
+
+  /** Every report about a cluster by agents that are alive. */
+  served(cluster: string): ServedCluster[] {
+    const now = this.#clock().getTime();
+    return [...(this.#byCluster.get(cluster) ?? [])]
+      .filter((entry) => entry.aliveUntil > now)
+      .map((entry) => entry.clusters.get(cluster)!);
+  }
+
+  #of(name: string): Set<Entry> {
+    const known = this.#byCluster.get(name);
+    if (known) return known;
+    const created = new Set<Entry>();
+    this.#byCluster.set(name, created);
+    return created;
+  }
+
+  #remove(entry: Entry): void {
+    for (const name of entry.clusters.keys()) {
+      const agents = this.#byCluster.get(name);
+      agents?.delete(entry);
+      if (agents?.size === 0) this.#byCluster.delete(name);
+    }
+  }
+}
+
+function isOlder(report: ServedReport, known: Entry): boolean {
+  if (report.run === known.run) return report.revision < known.revision;
+  return report.startedAt < known.startedAt;
+}
+
+function rank(entry: Entry, cluster: string, now: number): number {
+  return (entry.deadUntil > now ? 2 : 0) + (entry.clusters.get(cluster)?.health === 'online' ? 0 : 1);
+}

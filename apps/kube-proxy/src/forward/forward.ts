@@ -1,0 +1,227 @@
+import { PassThrough, type Readable } from 'node:stream';
+import { type AppError, failure, messageOf, toAppError } from '@postern/core';
+import { statusOf } from '@postern/kube';
+import type { Dispatcher } from 'undici';
+import type { Answer } from '../listen/exchange.ts';
+import type { BodyFilter } from './body-filter.ts';
+import { responseHeaders } from './response-headers.ts';
+import type { Upstream, UpstreamRequest } from './upstream.ts';
+
+export const BadGateway = failure(
+  'unavailable',
+  'kube.bad_gateway',
+  (why: string) => `the server behind this one gave an unusable answer: ${why}`,
+);
+
+export const UpstreamUnreachable = failure(
+  'unavailable',
+  'kube.upstream_unreachable',
+  (why: string) => `the server behind this one cannot be reached: ${why}`,
+);
+
+export const UpstreamTimeout = failure(
+  'deadline_exceeded',
+  'kube.upstream_timeout',
+  () => 'the server behind this one did not answer in time',
+);
+
+export const ClientLeft = failure('unavailable', 'kube.client_left', () => 'the client closed the request');
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** One request to forward, and what is told about it. */
+export interface Forward extends Attempt {
+  readonly body: Readable | Buffer | undefined;
+  readonly answer: Answer;
+  /** Gives the filter for a successful answer, or undefined to pass it untouched. Throws to refuse the answer. */
+  readonly filter?: ((headers: Headers) => BodyFilter) | undefined;
+  /** Headers for the client; the default is the allowlist for API servers. */
+  readonly responseHeaders?: ((headers: Headers) => string[]) | undefined;
+  /** Where to try again, when nothing of the request has reached this upstream or it may be sent twice. */
+  readonly retry?: ((error: Error) => Attempt | undefined) | undefined;
+  /** Whether the answer is a watch: when cut between two events it ends with an ERROR event, which clients understand. */
+  readonly endsWithEvent?: boolean | undefined;
+  /** Told once, when the answer begins. */
+  readonly begun?: ((status: number, headers: Headers) => void) | undefined;
+  /** Told once, when all is over. The error is what the client should be told if `answer.status` is still 0. */
+  readonly done: (error: AppError | undefined) => void;
+}
+
+/** One upstream and the request as it is sent there. */
+export interface Attempt {
+  readonly upstream: Upstream;
+  readonly request: UpstreamRequest;
+}
+
+const headersTimeoutMs = 75_000;
+const newline = 0x0a;
+
+/** Starts forwarding a request. What it returns ends it early. */
+export function forward(options: Forward): { cut(error: AppError): void } {
+  const flight = new Flight(options);
+  flight.start(options);
+  return flight;
+}
+
+class Flight implements Dispatcher.DispatchHandler {
+  readonly #options: Forward;
+  readonly #isIdempotent: boolean;
+  #controller: Dispatcher.DispatchController | undefined;
+  #filter: BodyFilter | undefined;
+  #isDone = false;
+  #isFlowing = false;
+  #cause: AppError | undefined;
+  #attempts = 0;
+  /** Whether the answer is a JSON watch, and whether its last byte so far ended an event. */
+  #isEvents = false;
+  #isAtEvent = false;
+
+  constructor(options: Forward) {
+    this.#options = options;
+    const { request, body, answer } = options;
+    this.#isIdempotent = body === undefined && (request.method === 'GET' || request.method === 'HEAD');
+    answer.sink.once('close', () => this.#clientClosed());
+  }
+
+  start({ upstream: { origin, basePath, requests, streams, host }, request }: Attempt): void {
+    const { body } = this.#options;
+    this.#attempts += 1;
+    (request.isLongLived ? streams : requests).dispatch(
+      {
+        origin,
+        path: basePath + request.path,
+        method: request.method,
+        headers: ['host', host, ...request.headers],
+        body: body === undefined ? null : Buffer.isBuffer(body) ? body : detached(body),
+        headersTimeout: request.isLongLived ? 0 : headersTimeoutMs,
+      },
+      this,
+    );
+  }
+
+  /** Ends the request on our side, and the answer so that the client knows that it was cut. */
+  cut(error: AppError): void {
+    if (this.#isDone) return;
+    this.#cause = error;
+    const { answer } = this.#options;
+    this.#isDone = true;
+    this.#controller?.abort(error);
+    if (this.#isAtEvent) answer.sink.end(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`);
+    else if (answer.status !== 0) answer.abort();
+    this.#options.done(error);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isDone) controller.abort(this.#cause ?? ClientLeft());
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    if (status < 200 && status !== 101) return;
+    if (status === 101) throw BadGateway('it switched protocols unasked');
+    if (status >= 300 && status < 400 && status !== 304) throw BadGateway('it redirected');
+    const { answer, filter, begun } = this.#options;
+    if (this.#isDone) return;
+    this.#isFlowing = true;
+    if (filter && status >= 200 && status < 300) this.#filter = filter(headers);
+    const passed = (this.#options.responseHeaders ?? responseHeaders)(headers);
+    const length = headers['content-length'];
+    if (!this.#filter && typeof length === 'string') passed.push('content-length', length);
+    answer.sink.on('drain', () => controller.resume());
+    this.#isEvents = this.#options.endsWithEvent === true && status === 200 && isPlainJson(headers);
+    this.#isAtEvent = this.#isEvents;
+    answer.begin(status, passed);
+    begun?.(status, headers);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const kept = this.#filter ? this.#filter.push(chunk) : chunk;
+    if (!kept) return;
+    if (this.#isEvents) this.#isAtEvent = kept[kept.length - 1] === newline;
+    if (!this.#options.answer.sink.write(kept)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#isDone) return;
+    const rest = this.#filter?.end();
+    const { sink } = this.#options.answer;
+    if (rest) sink.end(rest);
+    else sink.end();
+    this.#finish(undefined);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#isDone) return;
+    const next = this.#mayTryAgain(error) ? this.#options.retry?.(error) : undefined;
+    if (next) {
+      this.#controller = undefined;
+      this.start(next);
+    } else this.#finish(translate(error));
+  }
+
+  /** Nothing was sent, or what was sent may be sent twice. The body of a request that was begun is gone. */
+  #mayTryAgain(error: Error): boolean {
+    if (this.#isFlowing || this.#attempts > 4 || error.name === 'AppError') return false;
+    if ((error as NodeJS.ErrnoException).code === 'UND_ERR_HEADERS_TIMEOUT') return false;
+    return this.#controller === undefined
+      ? !isStream(this.#options.body) || this.#isUnread()
+      : this.#isIdempotent;
+  }
+
+  #isUnread(): boolean {
+    const { body } = this.#options;
+    return body !== undefined && !Buffer.isBuffer(body) && !body.destroyed && !body.readableDidRead;
+  }
+
+  #clientClosed(): void {
+    if (this.#isDone || this.#options.answer.sink.writableFinished) return;
+    const error = ClientLeft();
+    this.#cause = error;
+    this.#controller?.abort(error);
+    this.#finish(error);
+  }
+
+  #finish(error: AppError | undefined): void {
+    this.#isDone = true;
+    const { answer, done } = this.#options;
+    if (error && answer.status !== 0) answer.abort();
+    done(error);
+  }
+}
+
+function isPlainJson(headers: Headers): boolean {
+  const type = headers['content-type'];
+  return (
+    headers['content-encoding'] === undefined &&
+    typeof type === 'string' &&
+    type.startsWith('application/json')
+  );
+}
+
+function isStream(body: Readable | Buffer | undefined): boolean {
+  return body !== undefined && !Buffer.isBuffer(body);
+}
+
+/**
+ * The body behind a stream of its own: undici destroys the stream it is given when the answer comes early, and the
+ * client's connection would go with it before the answer is out.
+ */
+function detached(body: Readable): Readable {
+  const copy = new PassThrough();
+  body.pipe(copy);
+  body.once('error', (error) => copy.destroy(error));
+  body.once('close', () => {
+    if (!body.readableEnded) copy.destroy(ClientLeft());
+  });
+  copy.once('close', () => body.unpipe(copy));
+  copy.on('error', () => undefined);
+  return copy;
+}
+
+function translate(error: Error): AppError {
+  if (error.name === 'AppError') return toAppError(error);
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') return UpstreamTimeout.from(error);
+  if (code?.startsWith('HPE_')) return BadGateway.from(error, 'it is not HTTP');
+  return UpstreamUnreachable.from(error, messageOf(error).slice(0, 200));
+}

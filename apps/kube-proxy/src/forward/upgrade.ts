@@ -1,0 +1,202 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { connect } from 'node:tls';
+import { type AppError, failure, messageOf } from '@postern/core';
+import { statusBody, statusCode } from '@postern/kube';
+import { BadGateway, UpstreamUnreachable } from './forward.ts';
+import { responseHeaders } from './response-headers.ts';
+import type { Upstream, UpstreamRequest } from './upstream.ts';
+
+export const UnsupportedUpgrade = failure(
+  'invalid_argument',
+  'kube.unsupported_upgrade',
+  () => 'only upgrades to websocket and SPDY/3.1 are supported',
+);
+
+/** An upgrade to forward. `client` is the socket behind the client's request head; nothing was written to it yet. */
+export interface Upgrade {
+  readonly upstream: Upstream;
+  readonly request: UpstreamRequest;
+  readonly protocol: UpgradeProtocol;
+  readonly client: Duplex;
+  /** Bytes the client sent behind its head: data of the new protocol, or nothing at all when the upgrade fails. */
+  readonly head: Buffer;
+  readonly begun: (status: number) => void;
+  readonly done: (error: AppError | undefined) => void;
+}
+
+export type UpgradeProtocol = 'websocket' | 'SPDY/3.1';
+
+/** The protocol a client asks for, in the one spelling that goes upstream. */
+export function readProtocol(upgrade: string | undefined): UpgradeProtocol {
+  const asked = upgrade?.toLowerCase();
+  if (asked === 'websocket') return 'websocket';
+  if (asked === 'spdy/3.1') return 'SPDY/3.1';
+  throw UnsupportedUpgrade();
+}
+
+/** The handshake headers that go upstream: bearer tokens and extensions taken out. */
+export function handshakeHeaders(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at]!;
+    const value = name === 'sec-websocket-protocol' ? withoutBearer(headers[at + 1]!) : headers[at + 1]!;
+    if (value !== '') kept.push(name, value);
+  }
+  return kept;
+}
+
+const bearerPrefix = 'base64url.bearer.authorization.k8s.io.';
+
+function withoutBearer(protocols: string): string {
+  const offered = protocols.split(',').map((protocol) => protocol.trim());
+  return offered.filter((protocol) => protocol !== '' && !protocol.startsWith(bearerPrefix)).join(', ');
+}
+
+const answerTimeoutMs = 35_000;
+const maxRefusalBytes = 65_536;
+
+/**
+ * Forwards an upgrade over a connection of its own. The two sides are joined only after a 101 that switches to what was
+ * asked for; any other answer is relayed and both connections are closed, because bytes that follow a refused upgrade
+ * would reach the API server with our credentials (CVE-2018-1002105).
+ */
+export function forwardUpgrade(options: Upgrade): { cut(error: AppError): void } {
+  const flight = new UpgradeFlight(options);
+  flight.start();
+  return flight;
+}
+
+class UpgradeFlight {
+  readonly #options: Upgrade;
+  #upstream: Duplex | undefined;
+  #isAnswered = false;
+  #isDone = false;
+
+  constructor(options: Upgrade) {
+    this.#options = options;
+    options.client.once('close', () => this.#finish(undefined));
+    options.client.on('error', () => undefined);
+  }
+
+  start(): void {
+    const { upstream, request, protocol } = this.#options;
+    const socket = connect({ ...upstream.tls, ALPNProtocols: ['http/1.1'] });
+    this.#upstream = socket;
+    const req = httpsRequest({
+      createConnection: () => socket,
+      method: request.method,
+      path: upstream.basePath + request.path,
+      headers: ['host', upstream.host, ...request.headers, 'connection', 'Upgrade', 'upgrade', protocol],
+      timeout: answerTimeoutMs,
+    });
+    req.once('upgrade', (res, joined, head) => this.#upgraded(res, joined, head));
+    req.once('response', (res) => this.#refused(res));
+    req.once('continue', () => this.#fail(BadGateway('it answered 100 to an upgrade')));
+    req.once('information', ({ statusCode: status }) =>
+      this.#fail(BadGateway(`it answered ${status} to an upgrade`)),
+    );
+    req.once('timeout', () => this.#fail(BadGateway('it did not answer the upgrade')));
+    req.once('error', (error) => this.#fail(UpstreamUnreachable.from(error, messageOf(error).slice(0, 200))));
+    req.end();
+  }
+
+  cut(error: AppError): void {
+    if (this.#isAnswered) this.#finish(error);
+    else this.#fail(error);
+  }
+
+  #upgraded(res: IncomingMessage, upstream: Duplex, head: Buffer): void {
+    const { client, protocol, begun } = this.#options;
+    if (res.statusCode !== 101 || res.headers.upgrade?.toLowerCase() !== protocol.toLowerCase()) {
+      this.#fail(BadGateway('it switched to another protocol'));
+      return;
+    }
+    this.#isAnswered = true;
+    upstream.on('error', () => undefined);
+    upstream.once('close', () => this.#finish(undefined));
+    client.write(headOf(101, ['connection', 'Upgrade', 'upgrade', protocol, ...joinHeaders(res)]), 'latin1');
+    if (head.length > 0) client.write(head);
+    if (this.#options.head.length > 0) upstream.write(this.#options.head);
+    upstream.pipe(client);
+    client.pipe(upstream);
+    begun(101);
+  }
+
+  #refused(res: IncomingMessage): void {
+    const status = res.statusCode ?? 502;
+    if (status < 200 || (status >= 300 && status < 400)) {
+      this.#fail(BadGateway(status < 200 ? 'it switched to nothing' : 'it redirected'));
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let size = 0;
+    res.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxRefusalBytes) this.#fail(BadGateway('its refusal of the upgrade is too long'));
+      else chunks.push(chunk);
+    });
+    res.once('end', () => this.#relay(status, responseHeaders(res.headers), Buffer.concat(chunks)));
+    res.once('error', () => this.#fail(BadGateway('its refusal of the upgrade is incomplete')));
+  }
+
+  #relay(status: number, headers: readonly string[], body: Buffer): void {
+    if (this.#isAnswered || this.#isDone) return;
+    this.#isAnswered = true;
+    const { client, begun } = this.#options;
+    client.write(
+      headOf(status, [...headers, 'content-length', String(body.length), 'connection', 'close']),
+      'latin1',
+    );
+    begun(status);
+    client.end(body, () => this.#finish(undefined));
+  }
+
+  #fail(error: AppError): void {
+    if (this.#isAnswered || this.#isDone) return;
+    this.#isAnswered = true;
+    refuseUpgrade(this.#options.client, error);
+    this.#finish(error);
+  }
+
+  #finish(error: AppError | undefined): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#upstream?.destroy();
+    const { client } = this.#options;
+    // Lets a refusal that was written reach the client before the connection goes.
+    if (client.writableEnded && !client.destroyed) client.once('finish', () => client.destroy());
+    else client.destroy();
+    this.#options.done(error);
+  }
+}
+
+/** Answers an upgrade with a metav1.Status and closes the connection. */
+export function refuseUpgrade(client: Duplex, error: AppError): void {
+  const body = Buffer.from(statusBody(error));
+  const headers = [
+    'content-type',
+    'application/json',
+    'content-length',
+    String(body.length),
+    'connection',
+    'close',
+  ];
+  client.write(headOf(statusCode(error), headers), 'latin1');
+  client.end(body);
+}
+
+/** What the two ends agreed on. Extensions are left out, as they were never offered. */
+function joinHeaders({ headers }: IncomingMessage): string[] {
+  return ['sec-websocket-accept', 'sec-websocket-protocol', 'x-stream-protocol-version'].flatMap((name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? [name, value] : [];
+  });
+}
+
+function headOf(status: number, headers: readonly string[]): string {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+  for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}

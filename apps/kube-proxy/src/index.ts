@@ -1,0 +1,29 @@
+export { busOptionsOf } from './bus-options.ts';
+export {
+  everyCluster,
+  type KubeProxyConfig,
+  kubeProxyConfig,
+  selectorOf,
+  serviceConfigOf,
+} from './config.ts';
+export {
+  type KubeProxyService,
+  kubeProxyService,
+  type KubeProxyServiceConfig,
+  type KubeProxyServiceDeps,
+  viewsOf,
+} from './kube-proxy.ts';
+export { readSection } from './read-section.ts';
+export {
+  type EdgeConfig,
+  type EdgeDeps,
+  type EdgeService,
+  edgeService,
+  type KubeConfig,
+  type KubeDeps,
+  type KubeProxyDeps,
+  type KubeService,
+  kubeService,
+  type ListenAt,
+} from './service.ts';
+export { type RunningKubeProxy, startKubeProxy } from './start.ts';

@@ -1,0 +1,177 @@
+import { startHeartbeat } from '@postern/agent';
+import { type Bus, openView } from '@postern/bus';
+import { everything, type Selector, selectorHash } from '@postern/contracts';
+import type { Clock } from '@postern/core';
+import type { Readiness } from '@postern/http';
+import type { HeldIdentity } from '@postern/identity';
+import { openPolicy } from '@postern/policy';
+import type { Telemetry } from '@postern/telemetry';
+import { credentialsApi } from './agent/credentials-api.ts';
+import {
+  type EdgeConfig,
+  type EdgeService,
+  edgeService,
+  type KubeConfig,
+  type KubeProxyDeps,
+  type KubeService,
+  kubeService,
+  type ListenAt,
+} from './service.ts';
+
+/** What the process runs on; whoever opened it closes it. */
+export interface KubeProxyServiceDeps {
+  readonly bus: Bus;
+  readonly held: HeldIdentity;
+  readonly agentId: string;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  /** Shared with the diagnostics listener. */
+  readonly readiness?: Readiness;
+}
+
+/** Which roles the process has and where they listen. A role that is absent does not run. */
+export interface KubeProxyServiceConfig {
+  readonly hostname: string;
+  readonly heartbeatIntervalMs: number;
+  readonly edge?: (EdgeConfig & { readonly listen: ListenAt }) | undefined;
+  readonly kube?:
+    | (KubeConfig & {
+        /** Where edges of other processes reach this one; absent for none. */
+        readonly listen?: ListenAt | undefined;
+        /** host:port that is told to edges, when it is not the one listened on. */
+        readonly advertise?: string | undefined;
+        /** Where credentials are read: resource-svc inside the trusted network, an edge outside of it. */
+        readonly credentialUrls: readonly string[];
+      })
+    | undefined;
+}
+
+export interface KubeProxyService extends AsyncDisposable {
+  /** Settles when the edge knows policy, clusters and routes, and the kube role its view. */
+  readonly ready: Promise<void>;
+  readonly edgePort: number | undefined;
+  readonly kubePort: number | undefined;
+}
+
+/** Hashes of the views that a process with these roles opens: they belong into its join request. */
+export function viewsOf({
+  edge,
+  kube,
+}: {
+  readonly edge: boolean;
+  readonly kube: Selector | undefined;
+}): string[] {
+  const selectors = [
+    ...(edge ? [everything('role', 'user'), everything('kube_cluster')] : []),
+    ...(kube ? [kube] : []),
+  ];
+  return selectors.map(selectorHash);
+}
+
+const reportAfterMs = 50;
+
+/** Both roles of kube-proxy, or one of them, in one process. */
+export async function kubeProxyService(
+  deps: KubeProxyServiceDeps,
+  config: KubeProxyServiceConfig,
+): Promise<KubeProxyService> {
+  const { bus, held, agentId, telemetry, clock, readiness } = deps;
+  const scope = new AsyncDisposableStack();
+  const base: KubeProxyDeps = {
+    clock,
+    telemetry,
+    held,
+    agentId,
+    bus,
+    openView: (options) => openView(bus, { agentId, clock, ...options }),
+  };
+  const report = new ReportSoon(reportAfterMs);
+  try {
+    const kube = config.kube && scope.use(await startKube(base, config.kube, report));
+    const edge = config.edge && scope.use(startEdge(base, config.edge, kube));
+    const kubePort = config.kube?.listen && (await kube!.listen(config.kube.listen)).port;
+    const edgePort = config.edge && (await edge!.listen(config.edge.listen)).port;
+    const heartbeats = startHeartbeat({
+      bus,
+      identity: { agentId },
+      hostname: config.hostname,
+      telemetry,
+      clock,
+      services: [...(edge ? ['Proxy'] : []), ...(kube ? ['Kube'] : [])],
+      address: addressOf(config, kubePort),
+      intervalMs: config.heartbeatIntervalMs,
+      ...(kube ? { servedReport: () => kube.role.servedNow() } : {}),
+    });
+    scope.use(heartbeats);
+    report.start(() => {
+      heartbeats.reportServed();
+      edge?.role.servedChanged();
+    });
+    scope.defer(() => report.stop());
+    scope.defer(() => readiness?.stop());
+    const ready = Promise.all([edge?.ready, kube?.role.ready]).then(() => readiness?.setReady(true));
+    return { ready, edgePort, kubePort, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+  } catch (error) {
+    await scope[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function startKube(
+  base: KubeProxyDeps,
+  config: NonNullable<KubeProxyServiceConfig['kube']>,
+  report: ReportSoon,
+): Promise<KubeService> {
+  const readKubeconfig = credentialsApi(base.held, config.credentialUrls);
+  return kubeService({ ...base, readKubeconfig, reportServed: () => report.soon() }, config);
+}
+
+function startEdge(base: KubeProxyDeps, config: EdgeConfig, kube: KubeService | undefined): EdgeService {
+  const { clock, agentId, telemetry } = base;
+  const policy = openPolicy(base.bus as Bus, agentId, {
+    clock,
+    onUnreadable: (kind, id, why) => telemetry.log.warn('a resource cannot be read', { kind, id, why }),
+  });
+  const edge = edgeService({ ...base, policy }, config, kube);
+  return {
+    ...edge,
+    [Symbol.asyncDispose]: async () => {
+      await edge[Symbol.asyncDispose]();
+      await policy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function addressOf({ kube }: KubeProxyServiceConfig, port: number | undefined): string {
+  if (!kube?.listen || port === undefined) return '';
+  const host = kube.listen.host.includes(':') ? `[${kube.listen.host}]` : kube.listen.host;
+  return kube.advertise ?? `${host}:${port}`;
+}
+
+/** Tells of several changes at once: five hundred clusters that open at the start are one report and not five hundred. */
+class ReportSoon {
+  readonly #afterMs: number;
+  #report: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(afterMs: number) {
+    this.#afterMs = afterMs;
+  }
+
+  start(report: () => void): void {
+    this.#report = report;
+    this.soon();
+  }
+
+  soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#report?.();
+    }, this.#afterMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#report = undefined;
+  }
+}

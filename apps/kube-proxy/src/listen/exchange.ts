@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Readable, Writable } from 'node:stream';
+import type { Peer } from './peer.ts';
+
+/** One request and the way to answer it, over HTTP/1.1 or HTTP/2 alike. */
+export interface Exchange {
+  readonly method: string;
+  /** The request target as it came. */
+  readonly target: string;
+  /** Name and value in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  readonly hasBody: boolean;
+  readonly body: Readable;
+  readonly peer: Peer;
+  readonly answer: Answer;
+}
+
+/** The answer to one request. `begin` comes first and once; `abort` tells the client that what it got is not all. */
+export interface Answer {
+  readonly sink: Writable;
+  /** Status sent, or 0. */
+  readonly status: number;
+  /** `headers` are name and value in turn, names in lower case. */
+  begin(status: number, headers: readonly string[]): void;
+  abort(): void;
+}
+
+export function http1Exchange(req: IncomingMessage, res: ServerResponse, peer: Peer): Exchange {
+  return {
+    method: req.method!,
+    target: req.url!,
+    rawHeaders: req.rawHeaders,
+    hasBody: declaresBody(req.rawHeaders),
+    body: req,
+    peer,
+    answer: new Http1Answer(res),
+  };
+}
+
+/** `rawHeaders` include the pseudo-headers, which nghttp2 has checked to be there once. */
+export function http2Exchange(
+  stream: ServerHttp2Stream,
+  rawHeaders: readonly string[],
+  peer: Peer,
+): Exchange {
+  let method = '';
+  let target = '';
+  let first = 0;
+  for (; rawHeaders[first]?.startsWith(':'); first += 2) {
+    if (rawHeaders[first] === ':method') method = rawHeaders[first + 1]!;
+    else if (rawHeaders[first] === ':path') target = rawHeaders[first + 1]!;
+  }
+  return {
+    method,
+    target,
+    rawHeaders: rawHeaders.slice(first),
+    hasBody: !stream.endAfterHeaders,
+    body: stream,
+    peer,
+    answer: new Http2Answer(stream),
+  };
+}
+
+class Http1Answer implements Answer {
+  readonly sink: ServerResponse;
+  status = 0;
+
+  constructor(res: ServerResponse) {
+    this.sink = res;
+  }
+
+  begin(status: number, headers: readonly string[]): void {
+    this.status = status;
+    this.sink.writeHead(status, headers as string[]);
+  }
+
+  abort(): void {
+    this.sink.destroy();
+  }
+}
+
+const cancel = 8;
+
+class Http2Answer implements Answer {
+  readonly sink: ServerHttp2Stream;
+  status = 0;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.sink = stream;
+  }
+
+  begin(status: number, headers: readonly string[]): void {
+    this.status = status;
+    if (this.sink.destroyed || this.sink.closed) return;
+    const block: Record<string, string | string[] | number> = { ':status': status };
+    for (let at = 0; at < headers.length; at += 2) addHeader(block, headers[at]!, headers[at + 1]!);
+    this.sink.respond(block);
+  }
+
+  abort(): void {
+    this.sink.close(cancel);
+    this.sink.destroy();
+  }
+}
+
+function addHeader(block: Record<string, string | string[] | number>, name: string, value: string): void {
+  const before = block[name];
+  if (before === undefined) block[name] = value;
+  else block[name] = [before, value].flat() as string[];
+}
+
+function declaresBody(raw: readonly string[]): boolean {
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!;
+    if (name.length === 14 && name.toLowerCase() === 'content-length') return raw[at + 1] !== '0';
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true;
+  }
+  return false;
+}

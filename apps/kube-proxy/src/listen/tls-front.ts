@@ -1,0 +1,198 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
+import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import type { Clock } from '@postern/core';
+import { type AcceptedClients, followIdentity, type HeldIdentity, serverTls } from '@postern/identity';
+import { type Exchange, http1Exchange, http2Exchange } from './exchange.ts';
+import { type Peer, readPeer } from './peer.ts';
+
+/** Limits of a listener. Times are milliseconds. */
+export interface FrontLimits {
+  readonly handshakeMs: number;
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly maxHeaderBytes: number;
+  readonly maxConnectionsPerAddress: number;
+  /** How long requests under way may go on when the listener closes. */
+  readonly closeGraceMs: number;
+}
+
+export const defaultLimits: FrontLimits = {
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 600_000,
+  maxHeaderBytes: 65_536,
+  maxConnectionsPerAddress: 20_000,
+  closeGraceMs: 2000,
+};
+
+/** An upgrade request before anything was answered. */
+export interface UpgradeExchange {
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly peer: Peer;
+  readonly socket: Duplex;
+  /** Bytes the client sent behind its request head. */
+  readonly head: Buffer;
+}
+
+export interface FrontHandlers {
+  request(exchange: Exchange): void;
+  upgrade(exchange: UpgradeExchange): void;
+}
+
+export interface FrontOptions {
+  readonly held: HeldIdentity;
+  readonly clock: Clock;
+  /** Whose certificates are asked for: those of agents and services alone, or those of people and bots too. */
+  readonly clients: AcceptedClients;
+  readonly protocols: readonly ('h2' | 'http/1.1')[];
+  readonly limits: FrontLimits;
+}
+
+/**
+ * One TLS port for HTTP/1.1 and HTTP/2. The two protocol engines get their connections from one listener, chosen by ALPN,
+ * so that certificates, limits and the reading of the peer are one piece of code.
+ */
+export class TlsFront implements AsyncDisposable {
+  readonly #options: FrontOptions;
+  readonly #handlers: FrontHandlers;
+  readonly #tls: TlsServer;
+  readonly #http1: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #perAddress = new Map<string, number>();
+  readonly #peers = new WeakMap<object, Peer>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #unfollow: () => void;
+
+  constructor(options: FrontOptions, handlers: FrontHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#http1 = this.#createHttp1();
+    this.#tls = createTlsServer({
+      ...serverTls(options.held, options.clients),
+      ALPNProtocols: [...options.protocols],
+      handshakeTimeout: options.limits.handshakeMs,
+      noDelay: true,
+    });
+    this.#tls.on('connection', (socket: Socket) => this.#admit(socket));
+    this.#tls.on('secureConnection', (socket) => this.#serve(socket));
+    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.#unfollow = followIdentity(this.#tls, options.held, options.clients);
+  }
+
+  async listen(at: { host: string; port: number }): Promise<{ port: number }> {
+    await new Promise<void>((resolve, reject) => {
+      this.#tls.once('error', reject);
+      this.#tls.listen({ ...at, backlog: 4096 }, resolve);
+    });
+    this.#tls.on('error', () => undefined);
+    // Starts the check for slow headers, which a server that owns no port does not begin by itself.
+    this.#http1.emit('listening');
+    return { port: (this.#tls.address() as AddressInfo).port };
+  }
+
+  /** Takes no more connections and ends those that are idle; after the grace the rest is cut. */
+  async close(graceMs = this.#options.limits.closeGraceMs): Promise<void> {
+    this.#unfollow();
+    const closed = new Promise((resolve) => this.#tls.close(resolve));
+    for (const session of this.#sessions) session.close();
+    this.#http1.close();
+    this.#http1.closeIdleConnections();
+    const timer = setTimeout(() => this.#cut(), graceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#cut();
+    await this.close(0);
+  }
+
+  #cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #createHttp1(): Server {
+    const { headersMs, requestMs, maxHeaderBytes } = this.#options.limits;
+    const server = createHttpServer({
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      maxHeaderSize: maxHeaderBytes,
+      connectionsCheckingInterval: Math.min(5000, headersMs),
+      keepAliveTimeout: 75_000,
+    });
+    // Zero is no limit here; Node would drop what is over the limit silently, and we refuse it.
+    server.maxHeadersCount = 0;
+    server.on('request', (req, res) => this.#handlers.request(http1Exchange(req, res, this.#peerOf(req))));
+    server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
+    server.on('connect', (_req, socket) => {
+      socket.end('HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+    });
+    return server;
+  }
+
+  #admit(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    const count = (this.#perAddress.get(address) ?? 0) + 1;
+    this.#sockets.add(socket);
+    this.#perAddress.set(address, count);
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      const left = (this.#perAddress.get(address) ?? 1) - 1;
+      if (left === 0) this.#perAddress.delete(address);
+      else this.#perAddress.set(address, left);
+    });
+    if (count > this.#options.limits.maxConnectionsPerAddress) socket.destroy();
+  }
+
+  #serve(socket: TLSSocket): void {
+    socket.on('error', () => undefined);
+    const peer = readPeer(socket, this.#options.held.trust(), this.#options.clock());
+    if (socket.alpnProtocol === 'h2') {
+      this.#serveHttp2(socket, peer);
+      return;
+    }
+    this.#peers.set(socket, peer);
+    this.#http1.emit('connection', socket);
+  }
+
+  #serveHttp2(socket: TLSSocket, peer: Peer): void {
+    const session = performServerHandshake(socket, {
+      maxSessionMemory: 64,
+      maxHeaderListPairs: 256,
+      settings: {
+        maxConcurrentStreams: 1000,
+        maxHeaderListSize: this.#options.limits.maxHeaderBytes,
+        enablePush: false,
+      },
+    });
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
+    session.on('error', () => undefined);
+    session.on('stream', (stream, _headers, _flags, rawHeaders) => {
+      stream.on('error', () => undefined);
+      this.#handlers.request(http2Exchange(stream, rawHeaders, peer));
+    });
+  }
+
+  #peerOf(req: IncomingMessage): Peer {
+    return this.#peers.get(req.socket)!;
+  }
+
+  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => undefined);
+    this.#handlers.upgrade({
+      method: req.method!,
+      target: req.url!,
+      rawHeaders: req.rawHeaders,
+      peer: this.#peerOf(req),
+      socket,
+      head,
+    });
+  }
+}

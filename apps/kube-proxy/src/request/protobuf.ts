@@ -1,0 +1,55 @@
+/** As much of Kubernetes' protobuf encoding as it takes to read a few texts out of a message. */
+
+/** Bytes that are not what they say. */
+class InvalidProtobuf extends TypeError {}
+
+const magic = Buffer.from('k8s\0');
+/** `raw` of runtime.Unknown, which wraps every object. */
+const raw = 2;
+
+/** The object inside the envelope that Kubernetes puts around all of them. */
+export function protobufObject(body: Buffer): Buffer {
+  if (!body.subarray(0, magic.length).equals(magic))
+    throw new InvalidProtobuf('it is not Kubernetes protobuf');
+  return bytesField(body.subarray(magic.length), raw) ?? Buffer.alloc(0);
+}
+
+export function textField(message: Buffer, field: number): string {
+  return bytesField(message, field)?.toString('utf8') ?? '';
+}
+
+/** The last length-delimited field of a number, which is the one that protobuf decoders take. */
+export function bytesField(message: Buffer, wanted: number): Buffer | undefined {
+  let found: Buffer | undefined;
+  let at = 0;
+  while (at < message.length) {
+    const tag = varint(message, at);
+    const field = Math.floor(tag.value / 8);
+    const value = valueAt(message, tag.next, tag.value % 8);
+    if (field === wanted && value.bytes) found = value.bytes;
+    at = value.next;
+  }
+  return found;
+}
+
+function valueAt(message: Buffer, at: number, wireType: number): { next: number; bytes?: Buffer } {
+  if (wireType === 0) return { next: varint(message, at).next };
+  if (wireType === 1) return { next: at + 8 };
+  if (wireType === 5) return { next: at + 4 };
+  if (wireType !== 2) throw new InvalidProtobuf('it has an unknown wire type');
+  const length = varint(message, at);
+  const next = length.next + length.value;
+  if (next > message.length) throw new InvalidProtobuf('it ends too early');
+  return { next, bytes: message.subarray(length.next, next) };
+}
+
+function varint(bytes: Buffer, from: number): { value: number; next: number } {
+  let value = 0;
+  for (let index = 0; index < 10; index += 1) {
+    const byte = bytes[from + index];
+    if (byte === undefined) throw new InvalidProtobuf('it ends too early');
+    value += (byte & 0x7f) * 2 ** (7 * index);
+    if (byte < 0x80) return { value, next: from + index + 1 };
+  }
+  throw new InvalidProtobuf('it has a number that is too long');
+}

@@ -1,0 +1,171 @@
+import { failure } from '@postern/core';
+import { exactName } from './field-selector.ts';
+import { firstValue, formatQuery, parseQuery, type QueryPairs } from './query.ts';
+import { encodeSegment, InvalidPath, parseTarget, type Target } from './target.ts';
+
+/** Methods other than the seven that the Kubernetes API knows. */
+export const MethodNotAllowed = failure(
+  'invalid_argument',
+  'kube.method_not_allowed',
+  (method: string) => `the method ${JSON.stringify(method.slice(0, 20))} is not allowed`,
+);
+
+/** What a request to an API server asks for, in the terms in which Kubernetes authorises it. */
+export interface RequestInfo {
+  readonly method: string;
+  /** Whether it names an API resource; otherwise only `path` and `verb` mean something. */
+  readonly isResource: boolean;
+  readonly verb: string;
+  readonly apiPrefix: '' | 'api' | 'apis';
+  readonly apiGroup: string;
+  readonly apiVersion: string;
+  readonly namespace: string;
+  readonly resource: string;
+  readonly subresource: string;
+  /** From the path, or from a field selector on metadata.name for list, watch and deletecollection. */
+  readonly name: string;
+  /** Whether `name` comes from a field selector. */
+  readonly selectedByName: boolean;
+  /** Canonical path, rebuilt from the decoded segments. */
+  readonly path: string;
+  /** Parsed query, with one value for each parameter that decides something. */
+  readonly query: QueryPairs;
+}
+
+const verbs: Readonly<Record<string, string>> = {
+  GET: 'get',
+  HEAD: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+/**
+ * The attributes of a request, as kube-apiserver's RequestInfoFactory computes them, from nothing but its method and raw
+ * target. Whatever is ambiguous is refused, so that the API server cannot read the rebuilt path differently.
+ */
+export function parseRequestInfo(method: string, rawTarget: string): RequestInfo {
+  return requestInfoOf(method, parseTarget(rawTarget));
+}
+
+/** The same for a target whose routing prefix was taken off. */
+export function requestInfoOf(method: string, { segments, slash, query }: Target): RequestInfo {
+  const verb = verbs[method];
+  if (verb === undefined) throw MethodNotAllowed(method);
+  const pairs = singleDeciders(parseQuery(query));
+  const path = `/${segments.map(encodeSegment).join('/')}${slash && segments.length > 0 ? '/' : ''}`;
+  const base = { ...nothing, method, path, query: pairs };
+  const resource = resourcePart(segments);
+  const info = resource ? resourceInfo(base, resource, verb) : { ...base, verb: method.toLowerCase() };
+  if (slash && segments.length > 0 && info.subresource !== 'proxy') throw InvalidPath('it ends with a slash');
+  return info;
+}
+
+const nothing = {
+  isResource: false,
+  verb: '',
+  apiPrefix: '',
+  apiGroup: '',
+  apiVersion: '',
+  namespace: '',
+  resource: '',
+  subresource: '',
+  name: '',
+  selectedByName: false,
+} as const;
+
+interface ResourcePart {
+  readonly apiPrefix: 'api' | 'apis';
+  readonly apiGroup: string;
+  readonly apiVersion: string;
+  readonly rest: readonly string[];
+}
+
+/** `/api/<version>/…` and `/apis/<group>/<version>/…`; anything shorter is discovery, anything else is no resource. */
+function resourcePart([prefix, ...rest]: readonly string[]): ResourcePart | undefined {
+  if (prefix === 'api' && rest.length >= 2) {
+    return { apiPrefix: 'api', apiGroup: '', apiVersion: rest[0]!, rest: rest.slice(1) };
+  }
+  if (prefix === 'apis' && rest.length >= 3) {
+    return { apiPrefix: 'apis', apiGroup: rest[0]!, apiVersion: rest[1]!, rest: rest.slice(2) };
+  }
+  return undefined;
+}
+
+const namespaceSubresources = new Set(['status', 'finalize']);
+
+function resourceInfo(base: RequestInfo, { rest, ...api }: ResourcePart, methodVerb: string): RequestInfo {
+  const special = rest[0] === 'watch' || rest[0] === 'proxy' ? rest[0] : undefined;
+  if (special && rest.length < 2) throw InvalidPath(`nothing follows /${special}`);
+  let parts = special ? rest.slice(1) : rest;
+  let namespace = '';
+  if (parts[0] === 'namespaces' && parts.length > 1) {
+    namespace = parts[1]!;
+    if (parts.length > 2 && !namespaceSubresources.has(parts[2]!)) parts = parts.slice(2);
+  }
+  const info = {
+    ...base,
+    ...api,
+    isResource: true,
+    namespace,
+    verb: special ?? methodVerb,
+    resource: parts[0]!,
+    name: parts[1] ?? '',
+    subresource: special === 'proxy' ? '' : (parts[2] ?? ''),
+  };
+  return info.name === '' && !special ? collectionInfo(info) : info;
+}
+
+/** Without a name, get is list or watch, delete is deletecollection, and a field selector may supply the name. */
+function collectionInfo(info: RequestInfo): RequestInfo {
+  const verb = collectionVerb(info);
+  if (verb !== 'list' && verb !== 'watch' && verb !== 'deletecollection') return info;
+  const name = exactName(firstValue(info.query, 'fieldSelector') ?? '');
+  return name === undefined ? { ...info, verb } : { ...info, verb, name, selectedByName: true };
+}
+
+function collectionVerb({ verb, query }: RequestInfo): string {
+  if (verb === 'get') return asksToWatch(query) ? 'watch' : 'list';
+  return verb === 'delete' ? 'deletecollection' : verb;
+}
+
+/** Kubernetes reads every spelling but an absent parameter, `0` and `false` as true. */
+function asksToWatch(query: QueryPairs): boolean {
+  const value = firstValue(query, 'watch');
+  return value !== undefined && value !== '0' && value.toLowerCase() !== 'false';
+}
+
+const deciders = new Set(['watch', 'fieldSelector', 'follow']);
+
+/** Keeps the first value of each parameter a decision reads, so that nobody upstream can read the second. */
+function singleDeciders(pairs: QueryPairs): QueryPairs {
+  const seen = new Set<string>();
+  return pairs.filter(([key]) => {
+    if (!deciders.has(key)) return true;
+    const isFirst = !seen.has(key);
+    seen.add(key);
+    return isFirst;
+  });
+}
+
+/** Path and query as they go upstream. */
+export function upstreamTarget(info: RequestInfo, query: QueryPairs = info.query): string {
+  return info.path + formatQuery(query);
+}
+
+// The paths that tell what an API server can do, and nothing about what is in it. Not audited.
+const discovery =
+  /^\/(?:version|healthz|livez|readyz|(?:healthz|livez|readyz)\/[\w.-]+|api|api\/[^/]+|apis|apis\/[^/]+(?:\/[^/]+)?|openapi\/v[23]|openapi\/v3\/.+)$/;
+
+/** Whether a request only reads what the API server offers: API groups, OpenAPI documents, version, health. */
+export function isDiscovery(info: RequestInfo): boolean {
+  return !info.isResource && (info.method === 'GET' || info.method === 'HEAD') && discovery.test(info.path);
+}
+
+/** Whether an answer may go on for as long as the client likes. */
+export function isLongLived(info: RequestInfo): boolean {
+  return (
+    info.verb === 'watch' || (info.subresource === 'log' && firstValue(info.query, 'follow') !== undefined)
+  );
+}

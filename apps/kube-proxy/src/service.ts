@@ -1,0 +1,118 @@
+import { type Clock, messageOf } from '@postern/core';
+import type { HeldIdentity } from '@postern/identity';
+import type { Telemetry } from '@postern/telemetry';
+import { agentFront } from './agent/agent-front.ts';
+import { GrantCheck } from './agent/grant-check.ts';
+import { KubeRole, type KubeRoleConfig } from './agent/kube-role.ts';
+import { type EdgeBus, EdgeRole, type EdgeRoleConfig, type EdgeRoleDeps } from './edge/edge-role.ts';
+import { defaultLimits, type FrontLimits, TlsFront } from './listen/tls-front.ts';
+import { type DurablePublisher, FactQueue } from './streams/fact-queue.ts';
+import type { OpenView } from './views.ts';
+
+/** What both roles need. */
+export interface KubeProxyDeps {
+  readonly clock: Clock;
+  readonly telemetry: Pick<Telemetry, 'log' | 'meter'>;
+  readonly held: HeldIdentity;
+  readonly agentId: string;
+  readonly bus: EdgeBus & DurablePublisher;
+  readonly openView: OpenView;
+}
+
+export interface EdgeDeps extends KubeProxyDeps {
+  readonly policy: EdgeRoleDeps['policy'];
+}
+
+export interface KubeDeps extends KubeProxyDeps {
+  /** Reads a registered cluster's kubeconfig, base64. */
+  readonly readKubeconfig: (name: string, signal: AbortSignal) => Promise<string>;
+  /** Publishes what is served, now. */
+  readonly reportServed: () => void;
+}
+
+export interface ListenAt {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface EdgeConfig extends EdgeRoleConfig {
+  readonly limits?: Partial<FrontLimits>;
+}
+
+export interface KubeConfig extends KubeRoleConfig {
+  readonly limits?: Partial<FrontLimits>;
+}
+
+/** The edge role running alone or beside a kube role of the same process. */
+export interface EdgeService extends AsyncDisposable {
+  readonly role: EdgeRole;
+  /** Answers once policy, clusters and routes are known; until then `/readyz` says so. */
+  readonly ready: Promise<void>;
+  listen(at: ListenAt): Promise<{ port: number }>;
+}
+
+export interface KubeService extends AsyncDisposable {
+  readonly role: KubeRole;
+  listen(at: ListenAt): Promise<{ port: number }>;
+}
+
+/** Starts the kube role. `listen` is for edges in other processes; one in this process needs no listener. */
+export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<KubeService> {
+  const { clock, held, agentId, telemetry, bus, openView, readKubeconfig, reportServed } = deps;
+  const facts = new FactQueue({ bus, agentId, log: telemetry.log });
+  const role = new KubeRole(
+    { clock, log: telemetry.log, agentId, openView, readKubeconfig, facts, servedChanged: reportServed },
+    config,
+  );
+  const handlers = agentFront({ clusters: role.clusters, grants: new GrantCheck(() => agentId, clock) });
+  const limits = { ...defaultLimits, ...config.limits };
+  const front = new TlsFront({ held, clock, clients: 'host', protocols: ['http/1.1'], limits }, handlers);
+  await role.start();
+  return {
+    role,
+    listen: (at) => front.listen(at),
+    [Symbol.asyncDispose]: async () => {
+      await front.close();
+      await role[Symbol.asyncDispose]();
+      await facts[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Starts the edge role. With the kube role of this process, requests for its clusters take no hop. */
+export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeService): EdgeService {
+  const { clock, held, agentId, telemetry, bus, openView, policy } = deps;
+  const { log, meter } = telemetry;
+  const facts = new FactQueue({ bus, agentId, log });
+  const role = new EdgeRole(
+    { clock, log, held, agentId, bus, openView, policy, facts, local: kube?.role.clusters },
+    config,
+  );
+  const limits = { ...defaultLimits, ...config.limits };
+  const front = new TlsFront(
+    { held, clock, clients: 'all', protocols: ['h2', 'http/1.1'], limits },
+    role.handlers,
+  );
+  meter
+    .createObservableGauge('postern.kube.open_requests')
+    .addCallback((result) => result.observe(role.open.size));
+  meter
+    .createObservableGauge('postern.kube.audit_backlog')
+    .addCallback((result) => result.observe(facts.backlog));
+  meter
+    .createObservableCounter('postern.kube.audit_lost')
+    .addCallback((result) => result.observe(facts.lost));
+  const ready = role.start();
+  ready.catch((error: unknown) => log.error('the edge cannot start', { reason: messageOf(error) }));
+  return {
+    role,
+    ready,
+    listen: (at) => front.listen(at),
+    [Symbol.asyncDispose]: async () => {
+      role.drain();
+      await front.close();
+      await role[Symbol.asyncDispose]();
+      await facts[Symbol.asyncDispose]();
+    },
+  };
+}

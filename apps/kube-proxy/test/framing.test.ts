@@ -1,0 +1,226 @@
+import type { TLSSocket } from 'node:tls';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { okJson } from './support/echo-api-server.ts';
+import { at, dial, raw, rawOn, startEchoRig, until } from './support/rig.ts';
+
+type EchoRig = Awaited<ReturnType<typeof startEchoRig>>;
+
+const pods = at('c1', '/api/v1/namespaces/dev/pods');
+const secrets = at('c1', '/api/v1/namespaces/kube-system/secrets');
+const marker = `GET ${secrets} HTTP/1.1\r\nHost: edge\r\n\r\n`;
+
+let rig: EchoRig;
+beforeAll(async () => {
+  rig = await startEchoRig();
+  rig.role('viewer', {
+    allow: {
+      kubernetes_labels: { '*': '*' },
+      kubernetes_groups: ['viewers'],
+      kubernetes_resources: [{ kind: 'pods', api_group: '', namespace: 'dev', name: '*', verbs: ['*'] }],
+    },
+  });
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+beforeEach(() => {
+  rig.echo.seen.length = 0;
+  rig.echo.respond = okJson({ kind: 'Pod' });
+});
+
+/** The marker was not seen, or was refused by itself; the server saw no more requests than were decided as allowed. */
+const expectNoSmuggling = (answer: string) => {
+  for (const { requestLine } of rig.echo.seen) expect(requestLine).not.toContain('secrets');
+  expect(answer).not.toMatch(/^HTTP\/1\.1 200[^]*HTTP\/1\.1 200[^]*HTTP\/1\.1 200/);
+};
+
+describe('request framing', () => {
+  const post = (headers: string, body: string) =>
+    `POST ${pods} HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
+
+  test.each([
+    ['S-01 length and chunked', post('Content-Length: 6\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\nG')],
+    [
+      'S-02 chunked and length',
+      post('Transfer-Encoding: chunked\r\nContent-Length: 4\r\n', `5c\r\n${marker}\r\n0\r\n\r\n`),
+    ],
+    ['S-03 xchunked', post('Transfer-Encoding: xchunked\r\n', '0\r\n\r\n')],
+    ['S-03 blank before the colon', post('Transfer-Encoding : chunked\r\n', '0\r\n\r\n')],
+    ['S-03 vertical tab', post('Transfer-Encoding:\x0bchunked\r\n', '0\r\n\r\n')],
+    ['S-03 chunked, identity', post('Transfer-Encoding: chunked, identity\r\n', '0\r\n\r\n')],
+    ['S-03 identity', post('Transfer-Encoding: identity\r\n', '0\r\n\r\n')],
+    ['S-03 folded', post('Transfer-Encoding: chunked\r\n Transfer-Encoding: x\r\n', '0\r\n\r\n')],
+    ['S-04 two lengths', post('Content-Length: 0\r\nContent-Length: 5\r\n', '')],
+    ['S-04 plus sign', post('Content-Length: +5\r\n', 'hello')],
+    ['S-04 hexadecimal', post('Content-Length: 0x5\r\n', 'hello')],
+    ['S-04 list', post('Content-Length: 5, 5\r\n', 'hello')],
+    ['S-04 negative', post('Content-Length: -1\r\n', '')],
+    ['S-04 too large a number', post('Content-Length: 100000000000000000000\r\n', '')],
+    [
+      'S-05 chunk extension of a megabyte',
+      post('Transfer-Encoding: chunked\r\n', `5;${'x'.repeat(1_048_576)}\r\nhello\r\n0\r\n\r\n`),
+    ],
+    [
+      'S-05 chunk size overflow',
+      post('Transfer-Encoding: chunked\r\n', 'FFFFFFFFFFFFFFFF1\r\nhello\r\n0\r\n\r\n'),
+    ],
+    ['S-05 chunk without CRLF', post('Transfer-Encoding: chunked\r\n', '5\r\nhello0\r\n\r\n')],
+    ['S-05 bad end of head', `GET ${pods} HTTP/1.1\r\nHost: edge\r\n\rX\r\n\r\n`],
+    ['S-06 NUL in the target', `GET ${pods}\0 HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['S-06 blank in the method', `G ET ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['S-06 HTTP/0.9', `GET ${pods}\r\n\r\n`],
+    ['S-06 HTTP/1.1x', `GET ${pods} HTTP/1.1x\r\nHost: edge\r\n\r\n`],
+    ['S-06 absolute form', `GET http://evil.test${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['S-06 double slash', `GET //evil.test/api HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['S-06 asterisk form', 'OPTIONS * HTTP/1.1\r\nHost: edge\r\n\r\n'],
+    ['S-06 CONNECT', 'CONNECT 127.0.0.1:443 HTTP/1.1\r\nHost: edge\r\n\r\n'],
+    ['S-06 no Host', `GET ${pods} HTTP/1.1\r\n\r\n`],
+    ['P-16 lower-case method', `get ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['P-16 TRACE', `TRACE ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['P-16 PROPFIND', `PROPFIND ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['S-04 body of a GET', `GET ${pods} HTTP/1.1\r\nHost: edge\r\nContent-Length: 5\r\n\r\nhello`],
+  ])('%s is refused and nothing behind it is read', async (_, bytes) => {
+    const answer = await raw(rig, rig.alice, bytes + marker, 80);
+    expect(rig.echo.seen).toHaveLength(0);
+    expect(answer === '' || /^HTTP\/1\.1 (?:4\d\d|501) /.test(answer)).toBe(true);
+    expectNoSmuggling(answer);
+  });
+
+  test('a second request on the connection is decided by itself', async () => {
+    const answer = await raw(rig, rig.alice, `GET ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n${marker}`, 80);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*HTTP\/1\.1 403 /);
+    expect(rig.echo.seen).toHaveLength(1);
+  });
+
+  test('S-12 an unknown expectation is refused', async () => {
+    const answer = await raw(rig, rig.alice, post('Expect: 200-ok\r\nContent-Length: 2\r\n', '{}'), 80);
+    expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+  });
+
+  test('S-14 a second answer to one request reaches nobody', async () => {
+    rig.echo.respond = (seen, socket) => {
+      okJson({ kind: 'Pod', n: 1 })(seen, socket);
+      okJson({ kind: 'Secret', stolen: true })(seen, socket);
+    };
+    await raw(rig, rig.alice, `GET ${pods}/a HTTP/1.1\r\nHost: edge\r\n\r\n`, 50);
+    rig.echo.respond = okJson({ kind: 'Pod', n: 2 });
+    const answer = await raw(rig, rig.alice, `GET ${pods}/b HTTP/1.1\r\nHost: edge\r\n\r\n`, 50);
+    expect(answer).not.toContain('stolen');
+    expect(answer).toContain('"n":2');
+  });
+
+  test('S-11 an early answer to an upload reaches the client and ends the upstream connection', async () => {
+    rig.echo.isHasty = true;
+    let upstream: TLSSocket | undefined;
+    rig.echo.respond = (_, socket) => {
+      upstream = socket;
+      socket.write('HTTP/1.1 413 Too Large\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}');
+    };
+    const answer = await raw(rig, rig.alice, post('Content-Length: 100000\r\n', 'x'.repeat(100)), 100);
+    rig.echo.isHasty = false;
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    await until(() => upstream!.destroyed, 'the upstream connection is gone');
+  });
+
+  test('an answer that is cut short is not passed on as complete', async () => {
+    rig.echo.respond = (_, socket) => {
+      socket.write(
+        'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n',
+      );
+      setTimeout(() => socket.destroy(), 30);
+    };
+    const answer = await raw(rig, rig.alice, `GET ${pods}/a HTTP/1.1\r\nHost: edge\r\n\r\n`, 150);
+    expect(answer).toContain('{"a":');
+    expect(answer).not.toContain('\r\n0\r\n\r\n');
+  });
+});
+
+describe('upgrades', () => {
+  const exec = at('c1', '/api/v1/namespaces/dev/pods/web-1/exec?command=ls&stdout=1');
+  const handshake = (extra = '', path = exec) =>
+    `GET ${path} HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${extra}\r\n`;
+  const switching =
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSet-Cookie: a=b\r\n\r\n';
+
+  test('a switch joins both ends and passes only handshake headers', async () => {
+    rig.echo.respond = (_, socket) => {
+      socket.write(`${switching}hello`);
+      socket.once('data', (chunk) => socket.write(`echo:${chunk.toString()}`));
+    };
+    const socket = await dial(rig, rig.alice);
+    const answer = await rawOn(
+      socket,
+      handshake(
+        'Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.Y2xpZW50LXNlY3JldA, v5.channel.k8s.io\r\nSec-WebSocket-Extensions: permessage-deflate\r\nAuthorization: Bearer client-secret\r\n',
+      ),
+      150,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 101 /);
+    expect(answer).toContain('hello');
+    expect(answer).not.toMatch(/extensions|cookie/i);
+    const { head } = rig.echo.seen[0]!;
+    expect(head).toMatch(/sec-websocket-protocol: v5\.channel\.k8s\.io\r\n/i);
+    expect(head).toMatch(/impersonate-user: alice/i);
+    expect(head).not.toMatch(/bearer\.authorization|client-secret|extensions/i);
+  });
+
+  test.each([400, 403, 200, 302, 503])(
+    'S-09 after an answer of %i nothing more is passed on',
+    async (status) => {
+      rig.echo.respond = (_, socket) =>
+        socket.write(
+          `HTTP/1.1 ${status} Whatever\r\nLocation: /x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nnope`,
+        );
+      const answer = await raw(rig, rig.alice, handshake() + marker, 150);
+      expect(answer).toMatch(
+        status === 302 ? /^HTTP\/1\.1 502 / : new RegExp(`^HTTP/1\\.1 ${status} [^]*nope$`),
+      );
+      expect(rig.echo.seen).toHaveLength(1);
+      await until(() => rig.echo.seen.length === 1 && rig.kube.role.clusters.isOnline('c1'), 'quiet');
+    },
+  );
+
+  test.each([
+    ['101 without Upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
+    [
+      '101 to another protocol',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+    ],
+    ['100 before 101', `HTTP/1.1 100 Continue\r\n\r\n${switching}`],
+    ['data before 101', `garbage\r\n${switching}`],
+    ['nothing but an end', ''],
+  ])('S-10 %s is a bad gateway', async (_, bytes) => {
+    rig.echo.respond = (_seen, socket) => (bytes === '' ? socket.destroy() : socket.write(bytes));
+    const answer = await raw(rig, rig.alice, handshake(), 150);
+    expect(answer).toMatch(/^HTTP\/1\.1 50[23] /);
+  });
+
+  test('S-10 a switch nobody asked for is a bad gateway', async () => {
+    rig.echo.respond = (_, socket) => socket.write(switching);
+    const answer = await raw(rig, rig.alice, `GET ${pods}/a HTTP/1.1\r\nHost: edge\r\n\r\n`, 150);
+    expect(answer).toMatch(/^HTTP\/1\.1 50[23] /);
+  });
+
+  test('a reset right after the switch ends the client', async () => {
+    rig.echo.respond = (_, socket) => {
+      socket.write(switching);
+      setTimeout(() => socket.destroy(), 20);
+    };
+    const socket = await dial(rig, rig.alice);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined);
+    socket.resume();
+    socket.write(handshake());
+    await closed;
+  });
+
+  test('a watch cannot be taken over a WebSocket, where it would not be filtered', async () => {
+    const answer = await raw(rig, rig.alice, handshake('', `${pods}?watch=1`), 100);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(rig.echo.seen).toHaveLength(0);
+  });
+
+  test.each(['h2c', 'TLS/1.0', 'websocket, SPDY/3.1'])('an upgrade to %s is refused', async (protocol) => {
+    const answer = await raw(rig, rig.alice, handshake().replace('websocket', protocol), 100);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(rig.echo.seen).toHaveLength(0);
+  });
+});

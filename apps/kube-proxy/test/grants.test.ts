@@ -1,0 +1,180 @@
+import { request as httpsRequest } from 'node:https';
+import { signGrant, spiffeId, type HeldIdentity } from '@postern/identity';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { okJson } from './support/echo-api-server.ts';
+import { clusterName } from './support/identities.ts';
+import { startEchoRig } from './support/rig.ts';
+
+type EchoRig = Awaited<ReturnType<typeof startEchoRig>>;
+
+describe('a request to an agent', () => {
+  let rig: EchoRig;
+  let edge: HeldIdentity;
+  beforeAll(async () => {
+    rig = await startEchoRig({ shape: 'split' });
+    edge = await rig.pki.held('edge-9', ['Proxy']);
+  });
+  afterAll(() => rig[Symbol.asyncDispose]());
+  beforeEach(() => {
+    rig.echo.seen.length = 0;
+    rig.echo.respond = okJson({ kind: 'PodList', items: [] });
+  });
+
+  const sub = spiffeId({ type: 'user', id: 'alice', clusterName });
+  const grant = (signer = edge, { cluster = 'c1', agentId = 'agent-1', at = new Date(), user = sub } = {}) =>
+    signGrant(
+      signer.current(),
+      {
+        sub: user,
+        session: 's',
+        cluster,
+        kubeUser: 'alice',
+        kubeGroups: ['viewers'],
+        policyRevision: '1',
+        requestId: 'r',
+      },
+      { agentId, at },
+    );
+
+  const send = (
+    held: { key: string; cert: string } | undefined,
+    headers: Record<string, string> = {},
+    path = '/kube/c1/api/v1/pods',
+  ) =>
+    new Promise<{ status: number; text: string }>((resolve, reject) => {
+      const options = {
+        host: '127.0.0.1',
+        port: rig.agentPort,
+        path,
+        headers,
+        ca: rig.pki.host.certificate,
+        servername: 'agent-1',
+        agent: false,
+        ...held,
+      };
+      httpsRequest(options, (res) => {
+        let text = '';
+        res
+          .on('data', (chunk) => (text += chunk))
+          .on('end', () => resolve({ status: res.statusCode!, text }));
+      })
+        .on('error', reject)
+        .end();
+    });
+  const as = (held: HeldIdentity) => ({ key: held.current().key, cert: held.current().certificate });
+
+  test('with a grant that its edge signed is served as the granted user', async () => {
+    const { status } = await send(as(edge), {
+      'postern-grant': await grant(),
+      'impersonate-user': 'root',
+      'impersonate-group': 'system:masters',
+    });
+    expect(status).toBe(200);
+    const headers = rig.echo.seen[0]!.headers.filter(([name]) => name.startsWith('impersonate-'));
+    expect(headers).toEqual([
+      ['impersonate-user', 'alice'],
+      ['impersonate-group', 'viewers'],
+    ]);
+  });
+
+  test.each<
+    [
+      string,
+      number,
+      (rig: EchoRig) => Promise<[{ key: string; cert: string } | undefined, Record<string, string>, string?]>,
+    ]
+  >([
+    ['without a certificate', 401, async () => [undefined, { 'postern-grant': await grant() }]],
+    ['by a person', 401, async ({ alice }) => [alice, { 'postern-grant': await grant() }]],
+    [
+      'by another agent',
+      403,
+      async ({ pki }) => [as(await pki.held('agent-2', ['Kube'])), { 'postern-grant': await grant() }],
+    ],
+    [
+      'by a service that is no edge',
+      403,
+      async ({ pki }) => [as(await pki.held('auth', ['Auth'])), { 'postern-grant': await grant() }],
+    ],
+    ['without a grant', 401, async () => [as(edge), {}]],
+    ['with an empty grant', 401, async () => [as(edge), { 'postern-grant': '' }]],
+    ['with nonsense for a grant', 401, async () => [as(edge), { 'postern-grant': 'a.b.c' }]],
+    [
+      'with a grant of another edge',
+      401,
+      async ({ pki }) => [as(edge), { 'postern-grant': await grant(await pki.held('edge-9', ['Proxy'])) }],
+    ],
+    [
+      'with an expired grant',
+      401,
+      async () => [as(edge), { 'postern-grant': await grant(edge, { at: new Date(Date.now() - 120_000) }) }],
+    ],
+    [
+      'with a grant from the future',
+      401,
+      async () => [as(edge), { 'postern-grant': await grant(edge, { at: new Date(Date.now() + 120_000) }) }],
+    ],
+    [
+      'with a grant for another cluster',
+      403,
+      async () => [as(edge), { 'postern-grant': await grant(edge, { cluster: 'c2' }) }],
+    ],
+    [
+      'with a grant for another agent',
+      401,
+      async () => [as(edge), { 'postern-grant': await grant(edge, { agentId: 'agent-2' }) }],
+    ],
+    [
+      'with a grant for nobody',
+      401,
+      async () => [
+        as(edge),
+        { 'postern-grant': await grant(edge, { user: spiffeId({ type: 'agent', id: 'a', clusterName }) }) },
+      ],
+    ],
+    [
+      'for a cluster it does not serve',
+      404,
+      async () => [
+        as(edge),
+        { 'postern-grant': await grant(edge, { cluster: 'c9' }) },
+        '/kube/c9/api/v1/pods',
+      ],
+    ],
+    [
+      'with a path that is not canonical',
+      400,
+      async () => [as(edge), { 'postern-grant': await grant() }, '/kube/c1/api/v1/pods/%2e%2e/secrets'],
+    ],
+    [
+      'outside of clusters',
+      404,
+      async () => [as(edge), { 'postern-grant': await grant() }, '/v1/teleport/x/y/api'],
+    ],
+  ])('%s is refused with %i', async (_, status, make) => {
+    const [held, headers, path] = await make(rig);
+    const answer = await send(held, headers, path);
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.text)).toMatchObject({ kind: 'Status', code: status });
+    expect(rig.echo.seen).toHaveLength(0);
+  });
+
+  test('of an expired grant is refused although the same grant was verified before', async () => {
+    const token = await signGrant(
+      edge.current(),
+      {
+        sub,
+        session: 's',
+        cluster: 'c1',
+        kubeUser: 'alice',
+        kubeGroups: [],
+        policyRevision: '1',
+        requestId: 'r',
+      },
+      { agentId: 'agent-1', at: new Date(Date.now() - 59_000) },
+    );
+    expect((await send(as(edge), { 'postern-grant': token })).status).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, 6500));
+    expect((await send(as(edge), { 'postern-grant': token })).status).toBe(401);
+  });
+});

@@ -1,0 +1,211 @@
+import { connect } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { Agent, request } from 'undici';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ClientCertificate } from './support/identities.ts';
+import { at, dial, echoKubeconfig, everythingAllowed, startEchoRig, until } from './support/rig.ts';
+
+type EchoRig = Awaited<ReturnType<typeof startEchoRig>>;
+
+const event =
+  '{"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"web-1","namespace":"dev","resourceVersion":"1"}}}\n';
+const watchPath = at('c1', '/api/v1/namespaces/dev/pods?watch=1');
+
+interface OpenStream {
+  text: string;
+  isClosed: boolean;
+}
+
+describe.each(['together', 'split'] as const)('open streams, edge and agent %s', (shape) => {
+  let rig: EchoRig;
+  let upstream: TLSSocket[] = [];
+  beforeEach(async () => {
+    rig = await startEchoRig({ shape });
+    upstream = [];
+    rig.echo.respond = ({ requestLine }, socket) => {
+      upstream.push(socket);
+      if (requestLine.includes('/exec')) {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n');
+        return;
+      }
+      socket.write(
+        `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${event.length.toString(16)}\r\n${event}\r\n`,
+      );
+    };
+  });
+  afterEach(() => rig[Symbol.asyncDispose]());
+
+  const open = async (head: string, client: ClientCertificate = rig.alice): Promise<OpenStream> => {
+    const socket = await dial(rig, client);
+    const stream: OpenStream = { text: '', isClosed: false };
+    socket.on('data', (chunk) => (stream.text += chunk.toString('latin1')));
+    socket.on('close', () => (stream.isClosed = true));
+    socket.on('error', () => undefined);
+    socket.write(head);
+    await until(
+      () => stream.text.includes('web-1') || stream.text.includes(' 101 '),
+      `an answer, not ${stream.text}`,
+    );
+    return stream;
+  };
+  const openWatch = (client?: ClientCertificate) =>
+    open(`GET ${watchPath} HTTP/1.1\r\nHost: edge\r\n\r\n`, client);
+  const openExec = () =>
+    open(
+      `POST ${at('c1', '/api/v1/namespaces/dev/pods/web-1/exec?command=sh')} HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`,
+    );
+  /** The watch ended, with an ERROR event or a cut; the exec's connection is gone. Both within two seconds. */
+  const expectCut = async (watch: OpenStream, exec: OpenStream) => {
+    await until(() => exec.isClosed, 'the exec is cut', 2000);
+    await until(() => watch.isClosed || watch.text.includes('\r\n0\r\n\r\n'), 'the watch has ended', 2000);
+    await until(() => rig.edge.role.open.size === 0, 'nothing is open', 2000);
+    await until(
+      () => upstream.length === 2 && upstream.every(({ destroyed }) => destroyed),
+      'upstream connections are gone',
+      2000,
+    );
+  };
+
+  test.each<[string, (rig: EchoRig) => void]>([
+    [
+      'a role that was changed',
+      ({ role }) =>
+        role('viewer', {
+          allow: {
+            ...everythingAllowed,
+            kubernetes_groups: ['viewers'],
+            kubernetes_resources: [
+              { kind: 'pods', api_group: '', namespace: 'prod', name: '*', verbs: ['*'] },
+            ],
+          },
+        }),
+    ],
+    [
+      'a role that gives another group',
+      ({ role }) => role('viewer', { allow: { ...everythingAllowed, kubernetes_groups: ['others'] } }),
+    ],
+    [
+      'a deny rule in a second role',
+      ({ role, user }) => {
+        role('no-dev', {
+          deny: {
+            kubernetes_resources: [
+              { kind: 'pods', api_group: '', namespace: 'dev', name: '*', verbs: ['*'] },
+            ],
+          },
+        });
+        user('alice', ['viewer', 'no-dev']);
+      },
+    ],
+    ['a user without roles', ({ user }) => user('alice', [])],
+    ['a user that was removed', ({ removeUser }) => removeUser('alice')],
+    ['a cluster that was removed', ({ resources }) => resources.remove('kube_cluster', 'c1')],
+  ])('end soon after %s', async (_, change) => {
+    const watch = await openWatch();
+    const exec = await openExec();
+    change(rig);
+    await expectCut(watch, exec);
+  });
+
+  test('end soon after the labels of the cluster stop matching', async () => {
+    rig.role('viewer', {
+      allow: { ...everythingAllowed, kubernetes_labels: { env: ['dev'] }, kubernetes_groups: ['viewers'] },
+    });
+    await rig.cluster('c1', echoKubeconfig(rig.echo), { env: 'dev' });
+    await until(() => rig.edge.role.open.size === 0, 'nothing is open');
+    const watch = await openWatch();
+    const exec = await openExec();
+    rig.resources.put({
+      kind: 'kube_cluster',
+      version: 'v3',
+      metadata: { name: 'c1', labels: { env: 'prod' } },
+      spec: {},
+    });
+    await expectCut(watch, exec);
+  });
+
+  test('end when the certificate does', async () => {
+    const alice = await rig.pki.person('alice', { ttlMs: 1500 });
+    const watch = await openWatch(alice);
+    await until(() => watch.isClosed || watch.text.includes('\r\n0\r\n\r\n'), 'the watch has ended', 4000);
+    expect(watch.text).toContain('certificate has expired');
+  });
+
+  test('of a watch end with an event that says why', async () => {
+    const watch = await openWatch();
+    rig.user('alice', []);
+    await until(() => watch.text.includes('ERROR'), 'an ERROR event', 2000);
+    const line = watch.text.split('\r\n').find((part) => part.includes('"ERROR"'))!;
+    expect(JSON.parse(line)).toMatchObject({
+      type: 'ERROR',
+      object: { kind: 'Status', code: 403, reason: 'Forbidden' },
+    });
+  });
+
+  test('stay open when a change leaves the decision as it was', async () => {
+    const watch = await openWatch();
+    rig.role('viewer', {
+      allow: { ...everythingAllowed, kubernetes_groups: ['viewers'] },
+      deny: { kubernetes_groups: ['other'] },
+    });
+    rig.user('bob', ['viewer']);
+    rig.resources.put({
+      kind: 'kube_cluster',
+      version: 'v3',
+      metadata: { name: 'c2', labels: {} },
+      spec: {},
+    });
+    await rig.edge.role.open.recheck();
+    expect(watch.isClosed).toBe(false);
+    expect(rig.edge.role.open.size).toBe(1);
+  });
+
+  test('over HTTP/2 end as well', async () => {
+    const session = connect(`https://127.0.0.1:${rig.port}`, {
+      ca: rig.pki.host.certificate,
+      ...rig.alice,
+      checkServerIdentity: () => undefined,
+    });
+    const stream = session.request({ ':path': watchPath });
+    let text = '';
+    let isClosed = false;
+    stream
+      .setEncoding('utf8')
+      .on('data', (chunk: string) => (text += chunk))
+      .on('close', () => (isClosed = true))
+      .on('error', () => undefined);
+    await until(() => text.includes('web-1'), 'an event');
+    rig.user('alice', []);
+    await until(() => isClosed, 'the stream is closed', 2000);
+    expect(text).toContain('"ERROR"');
+    session.destroy();
+  });
+
+  test('of clients that left are closed at the API server too', async () => {
+    const socket = await dial(rig, rig.alice);
+    socket.on('error', () => undefined);
+    socket.write(`GET ${watchPath} HTTP/1.1\r\nHost: edge\r\n\r\n`);
+    await until(() => rig.edge.role.open.size === 1 && rig.echo.seen.length === 1, 'the watch is open');
+    socket.destroy();
+    await until(
+      () => rig.edge.role.open.size === 0 && upstream.every(({ destroyed }) => destroyed),
+      'the watch is closed',
+    );
+  });
+
+  test('are refused when the policy is too old, while those that are open go on', async () => {
+    const watch = await openWatch();
+    rig.policy.ageMs = 301_000;
+    const dispatcher = new Agent({
+      connect: { ca: rig.pki.host.certificate, ...rig.alice, checkServerIdentity: () => undefined },
+    });
+    const { statusCode, body } = await request(`https://127.0.0.1:${rig.port}${at('c1', '/api/v1/pods')}`, {
+      dispatcher,
+    });
+    expect(statusCode).toBe(503);
+    expect(await body.json()).toMatchObject({ kind: 'Status', code: 503, reason: 'ServiceUnavailable' });
+    await rig.edge.role.open.recheck();
+    expect(watch.isClosed).toBe(false);
+    await dispatcher.destroy();
+  });
+});

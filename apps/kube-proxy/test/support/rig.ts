@@ -1,0 +1,259 @@
+import { connect, type TLSSocket } from 'node:tls';
+import { commandSubjects, agentSubjects, everything, type ServedReport } from '@postern/contracts';
+import { systemClock } from '@postern/core';
+import type { HeldIdentity } from '@postern/identity';
+import { PolicyTables } from '@postern/policy';
+import { silentTelemetry } from '@postern/telemetry';
+import type { EdgeConfig } from '../../src/service.ts';
+import { type EdgeService, edgeService, kubeService, type KubeService } from '../../src/service.ts';
+import { type EchoApiServer, startEchoApiServer } from './echo-api-server.ts';
+import { type ClientCertificate, clusterName, createPki, type Pki } from './identities.ts';
+import { MemoryBus, MemoryResources } from './memory-bus.ts';
+
+/** A role document in the shortest form a test can want. */
+export interface RoleSketch {
+  readonly allow?: Record<string, unknown>;
+  readonly deny?: Record<string, unknown>;
+  readonly version?: string;
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly pki: Pki;
+  readonly bus: MemoryBus;
+  readonly resources: MemoryResources;
+  readonly edge: EdgeService;
+  readonly edgeHeld: HeldIdentity;
+  readonly kube: KubeService;
+  readonly port: number;
+  readonly agentPort: number;
+  readonly telemetry: ReturnType<typeof silentTelemetry>;
+  readonly policy: { ageMs: number };
+  readonly kubeconfigs: Map<string, string>;
+  role(name: string, sketch: RoleSketch): void;
+  user(name: string, roles: readonly string[], traits?: Record<string, string[]>): void;
+  removeUser(name: string): void;
+  cluster(name: string, kubeconfig: string, labels?: Record<string, string>): Promise<void>;
+}
+
+export interface RigOptions {
+  /** `split`: edge and agent apart, over mutual TLS; `together`: one process without a hop. */
+  readonly shape?: 'together' | 'split';
+  readonly edge?: Partial<EdgeConfig>;
+  readonly allowedCommands?: readonly string[];
+}
+
+// oxlint-disable-next-line max-lines-per-function -- it wires a whole process together, step by step
+export async function startRig({
+  shape = 'together',
+  edge: edgeConfig = {},
+  allowedCommands = [],
+}: RigOptions = {}): Promise<Rig> {
+  const stack = new AsyncDisposableStack();
+  const pki = await createPki();
+  const bus = new MemoryBus();
+  const resources = new MemoryResources();
+  const telemetry = stack.use(silentTelemetry());
+  const tables = new PolicyTables({
+    clock: systemClock,
+    onUnreadable: (kind, id, why) => telemetry.log.error(why, { kind, id }),
+  });
+  const kubeconfigs = new Map<string, string>();
+  const policy = { ageMs: 0 };
+  let revision = 0;
+  const base = { clock: systemClock, telemetry, bus, openView: resources.openView };
+  const edgeId = 'edge-1';
+  const agentId = shape === 'together' ? edgeId : 'agent-1';
+  const edgeHeld = await pki.held(edgeId, shape === 'together' ? ['Proxy', 'Kube'] : ['Proxy']);
+  const agentHeld = shape === 'together' ? edgeHeld : await pki.held(agentId, ['Kube']);
+
+  let edge: EdgeService | undefined;
+  let kube: KubeService | undefined;
+  let address = '';
+  const startedAt = new Date().toISOString();
+  const report = () => {
+    edge?.role.servedChanged();
+    if (!kube || shape === 'together') return;
+    const served: ServedReport = { agentId, run: 'run-1', startedAt, address, ...kube.role.servedNow() };
+    bus.publish(agentSubjects.served(agentId), served);
+  };
+  kube = await kubeService(
+    {
+      ...base,
+      held: agentHeld,
+      agentId,
+      reportServed: report,
+      readKubeconfig: async (name) => kubeconfigs.get(name) ?? '',
+    },
+    {
+      selector: everything('kube_cluster'),
+      statics: { labels: {}, labelCommands: {}, podEnvironment: {} },
+      allowLoopback: true,
+      allowedCommands,
+    },
+  );
+  stack.use(kube);
+  const { port: agentPort } = await kube.listen({ host: '127.0.0.1', port: 0 });
+  address = `127.0.0.1:${agentPort}`;
+  edge = edgeService(
+    {
+      ...base,
+      held: edgeHeld,
+      agentId: edgeId,
+      policy: {
+        ready: Promise.resolve(),
+        revision: () => String(revision),
+        ageMs: () => policy.ageMs,
+        user: (name) => tables.user(name),
+        rolesOf: (user) => tables.rolesOf(user),
+        onChange: (callback) => tables.onChange(callback),
+      },
+    },
+    {
+      publicAddress: 'edge.test:3080',
+      services: { 'join-svc': [], 'resource-svc': [], 'inventory-svc': [] },
+      maxPolicyAgeMs: 300_000,
+      maxApiBodyBytes: 1_048_576,
+      ...edgeConfig,
+    },
+    shape === 'together' ? kube : undefined,
+  );
+  stack.use(edge);
+  await edge.ready;
+  bus.subscribe(commandSubjects.reportServed(agentId), {}, report);
+  const { port } = await edge.listen({ host: '127.0.0.1', port: 0 });
+  const put = (kind: 'role' | 'user', name: string, version: string, spec: Record<string, unknown>) => {
+    revision += 1;
+    tables.apply({ kind, id: name, resource: { kind, version, metadata: { name }, spec } });
+  };
+  const rig: Rig = {
+    pki,
+    bus,
+    resources,
+    edge,
+    edgeHeld,
+    kube,
+    port,
+    agentPort,
+    telemetry,
+    policy,
+    kubeconfigs,
+    role: (name, { allow = {}, deny = {}, version = 'v8' }) => put('role', name, version, { allow, deny }),
+    user: (name, roles, traits = {}) => put('user', name, 'v2', { roles: [...roles], traits }),
+    removeUser: (name) => {
+      revision += 1;
+      tables.apply({ kind: 'user', id: name });
+    },
+    cluster: async (name, kubeconfig, labels = {}) => {
+      kubeconfigs.set(name, Buffer.from(kubeconfig).toString('base64'));
+      resources.put({ kind: 'kube_cluster', version: 'v3', metadata: { name, labels }, spec: {} });
+      await until(() => kube.role.clusters.isOnline(name), `${name} is online`);
+    },
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+  return rig;
+}
+
+/** Waits for a condition, for at most `ms`. */
+export async function until(condition: () => boolean, what: string, ms = 5000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`it did not happen in ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export function echoKubeconfig({ url, ca, token }: EchoApiServer): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'echo',
+    clusters: [
+      {
+        name: 'echo',
+        cluster: { server: url, 'certificate-authority-data': Buffer.from(ca).toString('base64') },
+      },
+    ],
+    users: [{ name: 'echo', user: { token } }],
+    contexts: [{ name: 'echo', context: { cluster: 'echo', user: 'echo' } }],
+  });
+}
+
+export const everythingAllowed = {
+  kubernetes_labels: { '*': '*' },
+  kubernetes_resources: [{ kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*'] }],
+};
+
+/** A rig with an echo API server as cluster `c1` and a user alice who may do everything there as viewer. */
+export async function startEchoRig(
+  options: RigOptions = {},
+): Promise<Rig & { echo: EchoApiServer; alice: ClientCertificate }> {
+  const echo = await startEchoApiServer();
+  const rig = await startRig(options);
+  rig.role('viewer', { allow: { ...everythingAllowed, kubernetes_groups: ['viewers'] } });
+  rig.user('alice', ['viewer']);
+  await rig.cluster('c1', echoKubeconfig(echo));
+  const alice = await rig.pki.person('alice');
+  const stop = async () => {
+    await rig[Symbol.asyncDispose]();
+    await echo[Symbol.asyncDispose]();
+  };
+  return { ...rig, echo, alice, [Symbol.asyncDispose]: stop };
+}
+
+/** Path of a cluster on the edge, for an API path. */
+export function at(cluster: string, path: string): string {
+  const encode = (name: string) => Buffer.from(name).toString('base64url');
+  return `/v1/teleport/${encode(clusterName)}/${encode(cluster)}${path}`;
+}
+
+/** Path prefix of a cluster on the edge. */
+export const clusterPath = (cluster: string) => at(cluster, '');
+
+/** A TLS connection to the edge that speaks nothing by itself. */
+export function dial(rig: Rig, client?: ClientCertificate, port = rig.port): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(
+      {
+        host: '127.0.0.1',
+        port,
+        ca: rig.pki.host.certificate,
+        ALPNProtocols: ['http/1.1'],
+        ...client,
+        checkServerIdentity: () => undefined,
+      },
+      () => resolve(socket),
+    );
+    socket.once('error', reject);
+  });
+}
+
+/** Writes bytes on a connection of their own and gives everything that comes back until it ends, or is quiet. */
+export async function raw(
+  rig: Rig,
+  client: ClientCertificate | undefined,
+  bytes: string | Buffer,
+  quietMs = 300,
+): Promise<string> {
+  const socket = await dial(rig, client);
+  return rawOn(socket, bytes, quietMs);
+}
+
+export function rawOn(socket: TLSSocket, bytes: string | Buffer, quietMs = 300): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const finish = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(text);
+    };
+    let timer = setTimeout(finish, 2000);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      clearTimeout(timer);
+      timer = setTimeout(finish, quietMs);
+    });
+    socket.once('close', finish);
+    socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  });
+}

@@ -1,0 +1,155 @@
+import { lookup as systemLookup } from 'node:dns';
+import { readFile } from 'node:fs/promises';
+import { isIP, type LookupFunction } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { failure, type Secret } from '@postern/core';
+import { type Dispatcher, Pool } from 'undici';
+
+/** Where an API server is and what it is told about who we are. Certificates and keys are PEM. */
+export interface ApiServerSettings {
+  /** `https://host:port/path`, checked by whoever read it. */
+  readonly server: string;
+  readonly tlsServerName?: string;
+  readonly ca?: string;
+  readonly clientCertificate?: string;
+  readonly clientKey?: string;
+  readonly token?: string | Secret;
+  readonly basic?: { readonly username: string; readonly password: string };
+  /** Path of a token that is replaced while we run, as a pod's service account token is. Read again every minute. */
+  readonly tokenFile?: string;
+}
+
+/** What the operator of this process allows. */
+export interface ApiServerRules {
+  /** Whether an address may be connected to; asked for the address a name resolved to, right before connecting to it. */
+  readonly mayConnect: (address: string) => boolean;
+}
+
+/** A server at an address that this process must not connect to. */
+export const AddressRefused = failure(
+  'permission_denied',
+  'kube.address_refused',
+  (host: string) =>
+    `connecting to ${host} is not allowed: link-local and metadata addresses never are, loopback ones only by the agent's configuration`,
+);
+
+/** Something other than an https URL. */
+export const InvalidServer = failure(
+  'invalid_argument',
+  'kube.invalid_server',
+  () => "the cluster's server must be an https URL",
+);
+
+const keepAliveMs = 60_000;
+const connectMs = 10_000;
+const tokenMaxAgeMs = 60_000;
+
+/**
+ * One API server and our credentials for it. Short requests and streams have connection pools of their own, so that
+ * thousands of idle watches are not searched for a free connection at every request.
+ */
+export class ApiServer implements AsyncDisposable {
+  /** `https://host:port`. */
+  readonly origin: string;
+  /** host:port, for the Host header. */
+  readonly host: string;
+  /** Path prefix of the API, without a trailing slash. */
+  readonly basePath: string;
+  readonly requests: Dispatcher;
+  readonly streams: Dispatcher;
+  /** Options of `tls.connect` for a connection of its own, as upgrades need. */
+  readonly tls: ConnectionOptions;
+  readonly #settings: ApiServerSettings;
+  #authorization: readonly string[];
+  #tokenReadAt = 0;
+
+  constructor(settings: ApiServerSettings, rules: ApiServerRules) {
+    const url = parseServer(settings.server, rules);
+    this.origin = url.origin;
+    this.host = url.host;
+    this.basePath = url.pathname.replace(/\/+$/, '');
+    this.#settings = settings;
+    this.tls = tlsOptions(url, settings, rules);
+    const { host: _host, port: _port, ...connect } = this.tls;
+    const options = {
+      connect: { ...connect, timeout: connectMs },
+      allowH2: false,
+      pipelining: 1,
+      keepAliveTimeout: keepAliveMs,
+      keepAliveMaxTimeout: keepAliveMs,
+      bodyTimeout: 0,
+      maxHeaderSize: 65_536,
+    };
+    this.requests = new Pool(this.origin, options);
+    this.streams = new Pool(this.origin, options);
+    this.#authorization = authorizationOf(settings);
+  }
+
+  /** Header name and value that identify us, or nothing where the client certificate does. */
+  authorization(): readonly string[] {
+    if (this.#settings.tokenFile && Date.now() - this.#tokenReadAt > tokenMaxAgeMs) void this.readToken();
+    return this.#authorization;
+  }
+
+  /** Reads the token file again, where there is one. The old token stays in use when that fails. */
+  async readToken(): Promise<void> {
+    const { tokenFile } = this.#settings;
+    if (!tokenFile) return;
+    this.#tokenReadAt = Date.now();
+    const token = await readFile(tokenFile, 'utf8').catch(() => '');
+    if (token.trim() !== '') this.#authorization = ['authorization', `Bearer ${token.trim()}`];
+  }
+
+  /** Cuts every connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.requests.destroy(), this.streams.destroy()]);
+  }
+}
+
+function parseServer(server: string, rules: ApiServerRules): URL {
+  const url = URL.parse(server);
+  if (!url || url.protocol !== 'https:' || url.username !== '' || url.password !== '') throw InvalidServer();
+  const host = hostOf(url);
+  if (isIP(host) !== 0 && !rules.mayConnect(host)) throw AddressRefused(host);
+  return url;
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+function tlsOptions(url: URL, settings: ApiServerSettings, rules: ApiServerRules): ConnectionOptions {
+  const { ca, clientCertificate, clientKey, tlsServerName } = settings;
+  const host = hostOf(url);
+  const servername = tlsServerName ?? (isIP(host) === 0 ? host : undefined);
+  return {
+    host,
+    port: url.port === '' ? 443 : Number(url.port),
+    minVersion: 'TLSv1.2',
+    ...(ca === undefined ? {} : { ca }),
+    ...(clientCertificate === undefined ? {} : { cert: clientCertificate }),
+    ...(clientKey === undefined ? {} : { key: clientKey }),
+    ...(servername === undefined ? {} : { servername }),
+    lookup: guardedLookup(rules),
+  };
+}
+
+/** Resolves a name and gives only addresses that may be connected to: what was checked is what is used. */
+function guardedLookup({ mayConnect }: ApiServerRules): LookupFunction {
+  return (hostname, options, callback) => {
+    systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, []);
+      const allowed = addresses.filter(({ address }) => mayConnect(address));
+      const [first] = allowed;
+      if (!first) return callback(AddressRefused(hostname), []);
+      return options.all ? callback(null, allowed) : callback(null, first.address, first.family);
+    });
+  };
+}
+
+function authorizationOf({ token, basic }: ApiServerSettings): readonly string[] {
+  if (token !== undefined)
+    return ['authorization', `Bearer ${typeof token === 'string' ? token : token.reveal()}`];
+  if (!basic) return [];
+  return ['authorization', `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`];
+}

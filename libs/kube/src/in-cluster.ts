@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ApiServerSettings } from './api-server.ts';
+
+/** Where Kubernetes mounts the service account of a pod. */
+export const serviceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** The API server of the cluster this process runs in, by the pod's service account; undefined outside of a pod. */
+export async function inClusterSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  dir: string = serviceAccountDir,
+): Promise<ApiServerSettings | undefined> {
+  const host = env['KUBERNETES_SERVICE_HOST'];
+  const port = env['KUBERNETES_SERVICE_PORT'] ?? '443';
+  const tokenFile = join(dir, 'token');
+  const [ca, token] = await Promise.all([read(join(dir, 'ca.crt')), read(tokenFile)]);
+  if (!host || !ca || !token) return undefined;
+  return {
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    ca,
+    token: token.trim(),
+    tokenFile,
+  };
+}
+
+function read(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined);
+}
