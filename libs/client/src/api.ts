@@ -1,0 +1,100 @@
+import type {
+  AgentView,
+  MeReply,
+  ServedClusterView,
+  SignedCertificate,
+  SignRequest,
+  StatusReply,
+} from '@postern/contracts';
+import { isPlainObject } from '@postern/core';
+import { type ResourcesApi, resourcesApi, UnreadableAnswer } from './resources.ts';
+import type { Transport, TransportOptions } from './transport.ts';
+
+/** Counts over all agents, as `tctl inventory status` prints them. */
+export interface InventoryStatus {
+  readonly versions: Readonly<Record<string, number>>;
+  readonly upgraders: Readonly<Record<string, number>>;
+  readonly services: Readonly<Record<string, number>>;
+  readonly total: number;
+}
+
+/** What `/webapi/ping` tells without a credential. */
+export interface Ping {
+  readonly cluster_name: string;
+  readonly server_version: string;
+}
+
+/** The control plane, called through its proxy. */
+export interface Api extends AsyncDisposable {
+  /** `host:port` of the proxy. */
+  readonly proxy: string;
+  readonly resources: ResourcesApi;
+  readonly inventory: {
+    status(): Promise<InventoryStatus>;
+    agents(options?: { connected?: boolean }): Promise<AgentView[]>;
+    clusters(): Promise<ServedClusterView[]>;
+  };
+  status(): Promise<StatusReply>;
+  me(): Promise<MeReply>;
+  /** A certificate for another user: needs the right to create user certificates. */
+  sign(request: SignRequest): Promise<SignedCertificate>;
+  /** A certificate for the caller itself. */
+  certificate(request: SignRequest): Promise<SignedCertificate>;
+  ping(): Promise<Ping>;
+}
+
+/** Opens the API. Nothing is loaded or connected before the first call. */
+export function openApi(options: TransportOptions): Api {
+  let opened: Promise<Transport> | undefined;
+  const transport = () =>
+    (opened ??= import('./transport.ts').then((module) => module.openTransport(options)));
+  const get = async (path: string) => (await (await transport()).send({ method: 'GET', path })).body;
+  const post = async (path: string, body: unknown) =>
+    (await (await transport()).send({ method: 'POST', path, body })).body;
+  return {
+    proxy: options.proxy,
+    resources: resourcesApi(transport),
+    inventory: inventoryApi(get),
+    status: async () =>
+      read<StatusReply>(await get('/v1/status'), 'the cluster', ['clusterName', 'version', 'caPins']),
+    me: async () =>
+      read<MeReply>(await get('/v1/me'), 'the signed-in user', ['user', 'clusterName', 'roles', 'traits']),
+    sign: async (request) =>
+      read<SignedCertificate>(await post('/v1/auth/sign', request), ...certificateAnswer),
+    certificate: async (request) =>
+      read<SignedCertificate>(await post('/v1/certificates', request), ...certificateAnswer),
+    ping: async () => read<Ping>(await get('/webapi/ping'), 'itself', ['cluster_name', 'server_version']),
+    [Symbol.asyncDispose]: async () => (await opened)?.[Symbol.asyncDispose](),
+  };
+}
+
+const certificateAnswer = [
+  'a certificate',
+  ['user', 'clusterName', 'certificate', 'hostCa', 'notAfter'],
+] as const;
+
+function inventoryApi(get: (path: string) => Promise<unknown>): Api['inventory'] {
+  return {
+    status: async () =>
+      read<InventoryStatus>(await get('/v1/inventory/status'), 'the inventory', [
+        'versions',
+        'upgraders',
+        'services',
+        'total',
+      ]),
+    agents: async (options) => {
+      const path = `/v1/inventory/agents${options?.connected ? '?connected=true' : ''}`;
+      return read<{ agents: AgentView[] }>(await get(path), 'the agents', ['agents']).agents;
+    },
+    clusters: async () =>
+      read<{ clusters: ServedClusterView[] }>(await get('/v1/inventory/clusters'), 'the clusters', [
+        'clusters',
+      ]).clusters,
+  };
+}
+
+/** The server is ours and its certificate was checked: what is looked for is a version that answers differently. */
+function read<T>(body: unknown, what: string, fields: readonly string[]): T {
+  if (!isPlainObject(body) || fields.some((field) => body[field] === undefined)) throw UnreadableAnswer(what);
+  return body as T;
+}

@@ -1,0 +1,14 @@
+import type { Tool } from '@postern/cli';
+import { configure } from './configure.ts';
+import { installSystemd } from './install-systemd.ts';
+import { start } from './start.ts';
+import { version } from './version.ts';
+
+/** The service tool. One file per command, and one line here. */
+export const postern: Tool = {
+  name: 'postern',
+  summary: 'Configure and run the services of a host',
+  hasIdentity: false,
+  groups: { install: 'Make files for the host’s service manager' },
+  commands: [start, configure, installSystemd, version],
+};

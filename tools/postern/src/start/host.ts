@@ -1,0 +1,68 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type AgentIdentity, openIdentity, type TrustSource } from '@postern/agent';
+import { type Bus, connectBus } from '@postern/bus';
+import { type TeleportConfig, textOrFile } from '@postern/config';
+import { type Clock, Secret } from '@postern/core';
+import { busOptionsOf } from '@postern/discovery-svc';
+import type { Telemetry } from '@postern/telemetry';
+
+/** What the services of one process share. */
+export interface Host {
+  readonly config: TeleportConfig;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  /** `https://host:port` of proxies. */
+  readonly joinUrls: readonly string[];
+  readonly trust: TrustSource;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  /** Closes what was opened, last first. */
+  readonly scope: AsyncDisposableStack;
+}
+
+/** A service that runs. */
+export interface Started {
+  readonly name: string;
+  readonly ready: Promise<void>;
+}
+
+/** A service's own place in the cluster. */
+export interface Joined {
+  readonly identity: AgentIdentity;
+  readonly bus: Bus;
+}
+
+/** The name of this process in the inventory. */
+export function nodeName({ config }: Host): string {
+  return config.teleport.nodename ?? hostname();
+}
+
+/**
+ * Joins the cluster for one service. Each service is an agent of its own, with a certificate for its own role and
+ * heartbeats of its own, so that one that is taken away does not take the other with it.
+ */
+export async function joinCluster(
+  host: Host,
+  role: 'Kube' | 'Discovery',
+  views: readonly string[],
+): Promise<Joined> {
+  const { config, scope, telemetry, clock, signal, joinUrls, trust } = host;
+  const { join: joining, dataDir } = config.teleport;
+  const identity = scope.use(
+    await openIdentity({
+      joinUrls,
+      trust,
+      token: joining && new Secret(textOrFile(joining.tokenName)),
+      ...(joining ? { method: joining.method } : {}),
+      roles: [role],
+      hostname: nodeName(host),
+      dataDir: join(dataDir, role.toLowerCase()),
+      views,
+      telemetry,
+      clock,
+      signal,
+    }),
+  );
+  return { identity, bus: scope.use(await connectBus({ ...busOptionsOf(identity), telemetry })) };
+}

@@ -1,0 +1,98 @@
+import { formatAddress, type TeleportConfig, textOrFile } from '@postern/config';
+import { failure, systemClock } from '@postern/core';
+import { diagServer, Readiness } from '@postern/http';
+import { startTelemetry, type Telemetry } from '@postern/telemetry';
+import { startDiscovery } from './discovery.ts';
+import type { Host, Started } from './host.ts';
+import { startKube } from './kube.ts';
+
+export const NothingToStart = failure(
+  'failed_precondition',
+  'postern.nothing_to_start',
+  () =>
+    'the configuration enables no service: add a kubernetes_service or discovery_service block with enabled: "yes"',
+);
+
+export const ControlPlaneElsewhere = failure(
+  'failed_precondition',
+  'postern.control_plane_elsewhere',
+  (section: string) =>
+    `${section} is on, and this release starts agents only from a file: set ${section}.enabled to "no"; a control plane is started by npm start or as its five services`,
+);
+
+export const ProxyMissing = failure(
+  'failed_precondition',
+  'postern.proxy_missing',
+  () => 'the configuration does not say where to join: set teleport.proxy_server to host:port',
+);
+
+/** What `postern start` is given besides the file. */
+export interface StartContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the services that a configuration enables, side by side in this process, until the signal. */
+export async function startFromTeleportYaml(
+  config: TeleportConfig,
+  { env, signal }: StartContext,
+): Promise<void> {
+  const joinUrls = joinUrlsOf(config);
+  await using scope = new AsyncDisposableStack();
+  const { severity, format } = config.teleport.log;
+  const telemetry = scope.use(startTelemetry('postern', { level: severity, format }));
+  for (const notice of config.notices) telemetry.log.warn(notice);
+  const readiness = new Readiness();
+  const { diagAddr } = config.teleport;
+  if (diagAddr) await scope.use(diagServer({ telemetry, readiness })).listen(diagAddr);
+  const host: Host = {
+    config,
+    env,
+    signal,
+    joinUrls,
+    trust: trustOf(config, env),
+    telemetry,
+    clock: systemClock,
+    scope,
+  };
+  const started = await Promise.all([
+    ...(config.kubernetes.enabled ? [startKube(host)] : []),
+    ...(config.discovery.enabled ? [startDiscovery(host)] : []),
+  ]);
+  scope.defer(() => readiness.stop());
+  void announce(started, { telemetry, readiness });
+  await aborted(signal);
+  telemetry.log.info('postern is stopping', { signal: String(signal.reason) });
+}
+
+/** Says that everything is known that the services need, which a control plane that is away may delay. */
+async function announce(
+  started: readonly Started[],
+  { telemetry, readiness }: { readonly telemetry: Telemetry; readonly readiness: Readiness },
+): Promise<void> {
+  await Promise.all(started.map(({ ready }) => ready));
+  readiness.setReady(true);
+  telemetry.log.info('postern is ready', { services: started.map(({ name }) => name).join(',') });
+}
+
+function joinUrlsOf({ teleport, auth, proxy, kubernetes, discovery }: TeleportConfig): string[] {
+  if (auth.enabled) throw ControlPlaneElsewhere('auth_service');
+  if (proxy.enabled) throw ControlPlaneElsewhere('proxy_service');
+  if (!kubernetes.enabled && !discovery.enabled) throw NothingToStart();
+  const addresses = teleport.proxyServer ? [teleport.proxyServer] : teleport.authServers;
+  if (addresses.length === 0) throw ProxyMissing();
+  return addresses.map((address) => `https://${formatAddress(address)}`);
+}
+
+/** Pins of the file; without them a CA file of the environment, or else the authorities that the system trusts. */
+function trustOf({ teleport }: TeleportConfig, env: StartContext['env']): Host['trust'] {
+  const caFile = env['POSTERN_CA_FILE'] || undefined;
+  return teleport.caPins.length > 0 ? { caPin: teleport.caPins.map(textOrFile) } : { caFile };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,62 @@
+import { command, formatOf, jsonText, list, on, tableText, text, textOr } from '@postern/cli';
+import { type Agent, orNone } from '../inventory/agent.ts';
+import { compareVersions } from '../inventory/compare-versions.ts';
+
+export const inventoryLs = command({
+  name: 'inventory ls',
+  aliases: ['list'],
+  summary: 'List the joined agents',
+  args: {},
+  flags: {
+    olderThan: text('--older-than <version>', 'Only agents older than this version'),
+    newerThan: text('--newer-than <version>', 'Only agents newer than this version'),
+    exactVersion: text('--exact-version <version>', 'Only agents of this version'),
+    services: list('--services <names>', 'Only agents with all of these services'),
+    upgrader: text('--upgrader <name>', 'Only agents with this upgrader: kube, unit, binary or none'),
+    connected: on('--connected', 'Only agents that are online'),
+    format: textOr('text', '--format <format>', 'text or json'),
+  },
+  async run(context, { flags }) {
+    const format = formatOf(flags.format, ['text', 'json']);
+    const all = await (await context.api()).inventory.agents({ connected: flags.connected });
+    const agents = all
+      .filter((agent) => isWanted(agent, flags))
+      .toSorted((a, b) => a.agentId.localeCompare(b.agentId));
+    if (format === 'json') context.terminal.write(jsonText(agents));
+    else context.terminal.print(tableText({ columns, rows: agents.map(rowOf) }));
+  },
+});
+
+const columns = [
+  'Server ID',
+  'Hostname',
+  'Services',
+  'Agent Version',
+  'Upgrader',
+  'Upgrader Version',
+  'Update Group',
+];
+
+interface Filter {
+  readonly olderThan: string | undefined;
+  readonly newerThan: string | undefined;
+  readonly exactVersion: string | undefined;
+  readonly services: readonly string[] | undefined;
+  readonly upgrader: string | undefined;
+}
+
+function isWanted(agent: Agent, filter: Filter): boolean {
+  const services = new Set(agent.services.map((service) => service.toLowerCase()));
+  return (
+    (filter.olderThan === undefined || compareVersions(agent.version, filter.olderThan) < 0) &&
+    (filter.newerThan === undefined || compareVersions(agent.version, filter.newerThan) > 0) &&
+    (filter.exactVersion === undefined || compareVersions(agent.version, filter.exactVersion) === 0) &&
+    (filter.services ?? []).every((service) => services.has(service.toLowerCase())) &&
+    (filter.upgrader === undefined || orNone(agent.upgrader) === filter.upgrader)
+  );
+}
+
+function rowOf(agent: Agent): string[] {
+  const { agentId, hostname, services, version, upgrader } = agent;
+  return [agentId, hostname, services.join(','), version, orNone(upgrader), 'none', 'none'];
+}

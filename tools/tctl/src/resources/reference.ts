@@ -1,0 +1,50 @@
+import { failure } from '@postern/core';
+
+export const InvalidReference = failure(
+  'invalid_argument',
+  'tctl.invalid_reference',
+  (text: string) =>
+    `invalid resource ${JSON.stringify(text)}: write it as type/name, for example kube_cluster/prod`,
+);
+
+export const UnknownKind = failure(
+  'invalid_argument',
+  'tctl.unknown_kind',
+  (text: string, known: readonly string[]) =>
+    `unknown resource type ${JSON.stringify(text)}; known types: ${known.join(', ')}`,
+);
+
+/** One or all resources of a kind. `kind` is canonical. */
+export interface Reference {
+  readonly kind: string;
+  readonly name?: string;
+}
+
+/** `roles`, `role/access`, `users,kube_clusters/prod`. Only the first slash separates: names may hold others. */
+export async function parseReferences(text: string): Promise<Reference[]> {
+  const parts = text.split(',').filter((part) => part.trim() !== '');
+  if (parts.length === 0) throw InvalidReference(text);
+  return Promise.all(parts.map((part) => parseReference(part.trim())));
+}
+
+/** A reference that must name one resource. */
+export async function parseNamed(text: string): Promise<Required<Reference>> {
+  const { kind, name } = await parseReference(text);
+  if (name === undefined) throw InvalidReference(text);
+  return { kind, name };
+}
+
+async function parseReference(text: string): Promise<Reference> {
+  const { kindNamed, kinds } = await import('@postern/contracts');
+  const slash = text.indexOf('/');
+  const word = slash < 0 ? text : text.slice(0, slash);
+  const name = slash < 0 ? undefined : text.slice(slash + 1);
+  const kind = kindNamed(word)?.kind;
+  if (name === '') throw InvalidReference(text);
+  if (kind === undefined)
+    throw UnknownKind(
+      word,
+      kinds.map((each) => each.plural),
+    );
+  return { kind, ...(name === undefined ? {} : { name }) };
+}

@@ -1,0 +1,17 @@
+import type { Tool } from '@postern/cli';
+import { kubeCredentials } from './kube-credentials.ts';
+import { kubeLogin } from './kube-login.ts';
+import { kubeLs } from './kube-ls.ts';
+import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { status } from './status.ts';
+import { version } from './version.ts';
+
+/** The user's tool. One file per command, and one line here. */
+export const tsh: Tool = {
+  name: 'tsh',
+  summary: 'Reach Kubernetes clusters through a proxy',
+  hasIdentity: true,
+  groups: { kube: 'List and use Kubernetes clusters' },
+  commands: [login, logout, status, kubeLs, kubeLogin, kubeCredentials, version],
+};
