@@ -1,14 +1,14 @@
 // Runs a TypeScript program of this repository on the pinned Node, installing dependencies first when they are
 // missing or older than the lock file. Plain JavaScript without dependencies: the system's Node (20 or newer) runs it.
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const nodeBin = join(root, 'node_modules', '.bin', 'node');
-const stampFile = join(root, 'node_modules', '.postern-lock');
+// npm writes this file at the end of each installation.
+const installed = join(root, 'node_modules', '.package-lock.json');
 
 main().catch((error) => {
   console.error(`ERROR: ${error.message}`);
@@ -26,17 +26,15 @@ async function main() {
 }
 
 async function ensureDependencies() {
-  const wanted = lockDigest();
-  if (existsSync(nodeBin) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) return;
+  if (existsSync(nodeBin) && isUpToDate()) return;
   console.error('postern: installing dependencies (about a minute on a new machine)');
   const code = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], process.env, ['ignore', 2, 2]);
   if (code !== 0) throw new Error('npm ci failed: see its message above; is the npm registry reachable?');
   if (!existsSync(nodeBin)) throw new Error('the pinned Node was not installed: check that install scripts are allowed for the package node');
-  writeFileSync(stampFile, wanted);
 }
 
-function lockDigest() {
-  return createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+function isUpToDate() {
+  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs;
 }
 
 /** Runs a command in the foreground; signals go on to it, and it is told to stop when whoever started us is gone. */

@@ -1,0 +1,151 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type KubeApiServer, startKubeApiServer } from '@postern/lab';
+import { mustRun, type SeparateStack, startProcess, startSeparately, until } from '@postern/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { arrangeTarget } from './support/access-table/arrange-target.ts';
+import { impersonationRows } from './support/access-table/impersonation-rows.ts';
+import { clusters, labelRows } from './support/access-table/label-rows.ts';
+import { type People, signInPeople } from './support/access-table/people.ts';
+import { type Question, questions } from './support/access-table/questions.ts';
+import { listRows, requestRows } from './support/access-table/request-rows.ts';
+import { type Expected, type Outcome, outcomeOf, outcomeOfRaw, pods, type Row, v8 } from './support/access-table/row.ts';
+import { ruleRows } from './support/access-table/rule-rows.ts';
+import { versionRows } from './support/access-table/version-rows.ts';
+import { type ServedClusters, serveClusters } from './support/serve-clusters.ts';
+
+const tables = {
+  'a label selector': labelRows,
+  'a role version': versionRows,
+  'a resource rule': ruleRows,
+  impersonation: impersonationRows,
+  'a request': requestRows,
+  'a list': listRows,
+};
+
+const watcher = { roles: [v8(pods({ name: 'seen-*', verbs: ['list', 'watch'] }))] };
+
+let folder: string;
+let stack: SeparateStack;
+let target: KubeApiServer;
+let served: ServedClusters;
+let people: People;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-access-'));
+  [stack, target] = await Promise.all([
+    startSeparately(folder, 1),
+    startKubeApiServer({ dir: join(folder, 'target'), durable: false }),
+  ]);
+  await arrangeTarget(target);
+  served = await serveClusters({ folder, stack, target, clusters });
+  const { api, caPem } = served;
+  const holders = [...Object.values(tables).flat(), ...questions, watcher];
+  people = await signInPeople({ api, caPem, folder, clusters: Object.keys(clusters) }, holders);
+});
+
+afterAll(async () => {
+  await served?.[Symbol.asyncDispose]();
+  await stack?.[Symbol.asyncDispose]();
+  await target?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe.each(Object.entries(tables))('%s', (_, rows) => {
+  test.concurrent.each(rows.map((row) => [row.what, row] as const))('%s', async (_, row) => {
+    check(row, await ask(row));
+  });
+});
+
+describe('kubectl auth can-i', () => {
+  test.concurrent.each(questions.map((question) => [question.what, question] as const))(
+    'answers truly about %s',
+    async (_, question) => {
+      const answered = await run(question, `auth can-i ${question.asks}`);
+      const done = await run(question, question.command);
+      expect(answered.stdout.trim().split(' ')[0], answered.stderr).toBe(question.answer);
+      expect(answered.code).toBe(question.answer === 'yes' ? 0 : 1);
+      expect(done.code === 0 ? 'yes' : 'no', done.stderr).toBe(question.answer);
+    },
+  );
+});
+
+describe('a watch', () => {
+  test('shows what may be seen as it comes, and nothing else', async () => {
+    const { kubeconfig } = people.of(watcher);
+    const watch = startProcess({
+      name: 'watch',
+      command: 'kubectl',
+      args: ['--kubeconfig', kubeconfig, '--context', 'plain', 'get', 'pods', '-n', 'dev', '-w', '-o', 'name'],
+      env: { PATH: process.env['PATH'] ?? '', HOME: folder },
+      cwd: folder,
+      logDir: folder,
+    });
+    try {
+      const seen = () => readFile(watch.logFile, 'utf8');
+      let count = 0;
+      await until('the watch has begun', async () => {
+        await createPod(`seen-${(count += 1)}`);
+        return (await seen()).includes('seen-');
+      });
+      await createPod('hidden-1');
+      await createPod('seen-last');
+      await until('the last pod is shown', async () => (await seen()).includes('seen-last'));
+      const lines = (await seen()).trim().split('\n');
+      expect(lines.filter((line) => !line.startsWith('pod/seen-'))).toEqual([]);
+    } finally {
+      await watch.stop('SIGKILL');
+    }
+  });
+});
+
+describe('a refusal', () => {
+  test('is a Status of the Kubernetes API', async () => {
+    const raw = { method: 'GET', path: '/api/v1/namespaces/dev/secrets/key', headers: [] };
+    const { status, contentType, body } = await people.of(watcher).send('plain', raw);
+    expect(status).toBe(403);
+    expect(contentType).toBe('application/json');
+    expect(JSON.parse(body)).toMatchObject({
+      kind: 'Status',
+      apiVersion: 'v1',
+      status: 'Failure',
+      reason: 'Forbidden',
+      code: 403,
+      message: expect.stringMatching(/^secrets "key" is forbidden: .*\n.*\n.*kubectl auth can-i get secrets\/key --namespace dev$/),
+    });
+  });
+});
+
+async function ask(row: Row): Promise<Outcome> {
+  if (typeof row.ask === 'string') return outcomeOf(await run(row, row.ask, row.input));
+  const person = people.of(row);
+  const headers = row.ask.headers.map((text) => text.replace('USER', person.name));
+  return outcomeOfRaw(await person.send(row.cluster ?? 'plain', { ...row.ask, headers }));
+}
+
+function run(row: Pick<Row, 'roles' | 'traits' | 'cluster'> | Question, command: string, input?: string) {
+  const person = people.of(row);
+  const args = command.split(' ').map((text) => text.replace('USER', person.name));
+  const cluster = 'cluster' in row ? row.cluster : undefined;
+  return person.kubectl(cluster ?? 'plain', args, { cwd: folder, ...(input === undefined ? {} : { input }) });
+}
+
+function check(row: Row, outcome: Outcome): void {
+  const { lines, stdout, refused }: Expected = row.expected;
+  if (refused !== undefined) {
+    const line = refused.replace('USER', people.of(row).name).replace('ROLE', people.roleNames(row)[0]!);
+    expect(outcome.isAllowed, outcome.stdout).toBe(false);
+    expect(outcome.reasons).toContain(line);
+    return;
+  }
+  expect(outcome.isAllowed, outcome.reasons.join('\n')).toBe(true);
+  if (lines) expect(outcome.lines).toEqual(lines);
+  if (stdout) expect(outcome.stdout).toMatch(stdout);
+}
+
+function createPod(name: string): Promise<string> {
+  const overrides = JSON.stringify({ spec: { containers: [{ name, image: 'none' }] } });
+  const where = ['--kubeconfig', target.kubeconfig, '-n', 'dev'];
+  return mustRun('kubectl', [...where, 'run', name, '--image=none', `--overrides=${overrides}`]);
+}

@@ -1,0 +1,81 @@
+import type { KubeApiServer } from '@postern/lab';
+import { mustRun } from '@postern/testkit';
+import { adminGroup } from './row.ts';
+
+const namespaces = ['dev', 'dev-evil', 'prod'];
+const podsOf: readonly (readonly [namespace: string, name: string])[] = [
+  ['dev', 'web-1'],
+  ['dev', 'web-10'],
+  ['dev', 'db-1'],
+  ['dev-evil', 'web-1'],
+  ['prod', 'web-1'],
+];
+
+/** Makes the objects that rows ask for. No node runs the pods. */
+export async function arrangeTarget({ kubeconfig }: KubeApiServer): Promise<void> {
+  await apply(kubeconfig, [...namespaces.map(namespace), binding, nodeOf('n1')]);
+  await apply(kubeconfig, podsOf.map(pod));
+  await apply(kubeconfig, ['dev', 'prod'].flatMap((place) => [configMap(place), secret(place)]));
+  await apply(kubeconfig, [deployment, ...['gear', 'spring'].map(lease)]);
+}
+
+function apply(kubeconfig: string, items: readonly object[]): Promise<string> {
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  return mustRun('kubectl', ['--kubeconfig', kubeconfig, 'apply', '--validate=false', '-f', '-'], { input });
+}
+
+const namespace = (name: string) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+
+const nodeOf = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
+
+const containers = [{ name: 'main', image: 'none', imagePullPolicy: 'Never' }];
+
+const pod = ([place, name]: readonly [string, string]) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: place, labels: { app: 'all' } },
+  spec: { containers },
+});
+
+const configMap = (place: string) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'settings', namespace: place },
+  data: { a: 'b' },
+});
+
+const secret = (place: string) => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'key', namespace: place },
+  stringData: { a: 'b' },
+});
+
+const deployment = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name: 'web', namespace: 'dev' },
+  spec: {
+    selector: { matchLabels: { app: 'web' } },
+    template: { metadata: { labels: { app: 'web' } }, spec: { containers } },
+  },
+};
+
+const binding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name: adminGroup },
+  subjects: [
+    { kind: 'Group', name: adminGroup, apiGroup: 'rbac.authorization.k8s.io' },
+    { kind: 'User', name: 'lab-root', apiGroup: 'rbac.authorization.k8s.io' },
+  ],
+  roleRef: { kind: 'ClusterRole', name: 'cluster-admin', apiGroup: 'rbac.authorization.k8s.io' },
+};
+
+// No role before v8 knows this kind, and its API group is its own.
+const lease = (name: string) => ({
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  metadata: { name, namespace: 'dev' },
+  spec: {},
+});

@@ -1,0 +1,53 @@
+import { mkdirSync } from 'node:fs';
+import { startSeparately } from '@postern/testkit';
+import { benchDataPath } from './bench/data-path.ts';
+import { describeMachine, nginxVersion } from './bench/machine.ts';
+import { runSections, type Section } from './bench/run-sections.ts';
+import { benchStore } from './bench/store.ts';
+import { benchViews } from './bench/views.ts';
+
+const longestMs = 6 * 60_000;
+
+const sections: readonly Section[] = [
+  {
+    name: 'data-path',
+    title: 'Requests through the edge, CPU beside nginx with client certificates on both sides',
+    async measure(folder, scope) {
+      mkdirSync(folder, { recursive: true });
+      return benchDataPath(scope.use(await startSeparately(folder, 1)), folder);
+    },
+  },
+  { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },
+  { name: 'views', title: 'Label views', measure: benchViews },
+];
+
+const help = `npm run bench [-- SECTION…]   sections: ${sections.map(({ name }) => name).join(', ')}; all of them when none is named
+Figures depend on the machine and on what else it does; the ratios to nginx depend on it least.`;
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.find((name) => !sections.some((section) => section.name === name));
+  if (unknown !== undefined) {
+    console.log(help);
+    return ['help', '--help', '-h'].includes(unknown) ? 0 : 2;
+  }
+  for (const line of await describeMachine()) console.log(line);
+  const chosen = sections.filter(({ name }) => names.length === 0 || names.includes(name));
+  const hasPeer = nginxVersion() !== undefined;
+  const failed = await runSections(hasPeer ? chosen : chosen.filter(({ name }) => name !== 'data-path'), untilStopped());
+  if (hasPeer || !chosen.some(({ name }) => name === 'data-path')) return failed === 0 ? 0 : 1;
+  console.error('\nERROR: nginx is not installed, so the ratios of the data path are MISSING above.');
+  console.error('Install the Debian package nginx-light (apt-get install nginx-light) and run `npm run bench -- data-path`.');
+  return 1;
+}
+
+/** Ends the run when somebody wants it to end, or when it takes too long. A second signal does not wait. */
+function untilStopped(): AbortSignal {
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => (stopping.signal.aborted ? process.exit(1) : stopping.abort(new Error(`stopped by ${signal}`))));
+  }
+  setTimeout(() => stopping.abort(new Error('the run took too long')), longestMs).unref();
+  return stopping.signal;
+}

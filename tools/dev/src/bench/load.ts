@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { connect, type ClientHttp2Session } from 'node:http2';
+import { Pool } from 'undici';
+
+/** One run of load against one address; bounded by a number of requests. */
+export interface LoadPlan {
+  readonly protocol: 'h1' | 'h2';
+  readonly origin: string;
+  readonly path: string;
+  readonly servername: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+  readonly connections: number;
+  /** Requests in flight on each connection; 1 for h1. */
+  readonly perConnection: number;
+  readonly requests: number;
+}
+
+/** What a run did. */
+export interface LoadResult {
+  readonly ok: number;
+  readonly failed: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly bytes: number;
+}
+
+const plan = JSON.parse(process.argv[2] ?? '{}') as LoadPlan;
+const tls = { cert: readFileSync(plan.certFile), key: readFileSync(plan.keyFile), ca: readFileSync(plan.caFile), servername: plan.servername };
+const clients = plan.protocol === 'h1' ? h1Clients() : h2Clients();
+console.log(JSON.stringify(await drive(clients)));
+process.exit(0);
+
+async function drive(send: readonly (() => Promise<Answer>)[]): Promise<LoadResult> {
+  const times: number[] = [];
+  const tally = { ok: 0, failed: 0, bytes: 0, left: plan.requests };
+  const start = performance.now();
+  await Promise.all(
+    send.map(async (request) => {
+      while (tally.left > 0) {
+        tally.left -= 1;
+        const began = performance.now();
+        const { status, bytes } = await request().catch(() => ({ status: 0, bytes: 0 }));
+        times.push(performance.now() - began);
+        tally.bytes += bytes;
+        if (status === 200) tally.ok += 1;
+        else tally.failed += 1;
+      }
+    }),
+  );
+  const sorted = Float64Array.from(times).toSorted();
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+  return { ok: tally.ok, failed: tally.failed, bytes: tally.bytes, seconds: (performance.now() - start) / 1000, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+function h1Clients(): (() => Promise<Answer>)[] {
+  const pool = new Pool(plan.origin, { connections: plan.connections, pipelining: 1, connect: tls, allowH2: false });
+  const request = async () => {
+    const { statusCode, body } = await pool.request({ method: 'GET', path: plan.path, headers: { accept: 'application/json' } });
+    let bytes = 0;
+    for await (const chunk of body) bytes += (chunk as Buffer).length;
+    return { status: statusCode, bytes };
+  };
+  return Array.from({ length: plan.connections }, () => request);
+}
+
+function h2Clients(): (() => Promise<Answer>)[] {
+  const sessions = Array.from({ length: plan.connections }, () => connect(plan.origin, tls));
+  return sessions.flatMap((session) => Array.from({ length: plan.perConnection }, () => () => h2Request(session)));
+}
+
+function h2Request(session: ClientHttp2Session): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({ ':method': 'GET', ':path': plan.path, accept: 'application/json' });
+    let bytes = 0;
+    let status = 0;
+    stream.on('response', (headers) => (status = headers[':status'] ?? 0));
+    stream.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    stream.on('end', () => resolve({ status, bytes }));
+    stream.on('error', reject);
+    stream.end();
+  });
+}

@@ -1,0 +1,149 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createOperatorConfig, type OperatorConfig } from '@postern/bus';
+import { readConfig } from '@postern/config';
+import { discoveryConfig, startDiscoverySvc } from '@postern/discovery-svc';
+import { inventoryConfig, startInventorySvc } from '@postern/inventory-svc';
+import { joinConfig, startJoinSvc } from '@postern/join-svc';
+import { kubeProxyConfig, startKubeProxy } from '@postern/kube-proxy';
+import { type Progress, startNats, startPostgres } from '@postern/lab';
+import { resourceConfig, startResourceSvc } from '@postern/resource-svc';
+import { contextsOf } from './contexts.ts';
+import { type DataDir, keep, openDataDir, writeSecret } from './data-dir.ts';
+import { startDemoCluster } from './demo-cluster.ts';
+import type { StartOptions } from './options.ts';
+import { localLabel, registerClusters } from './register.ts';
+import { takeOver } from './take-over.ts';
+
+/** How a start tells what it does, and how it is told to give up. */
+export interface StartContext {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+type Environment = Readonly<Record<string, string>>;
+
+/** The whole system in this process, with Postgres, NATS and the demo cluster as its children. */
+export async function startSystem(options: StartOptions, context: StartContext): Promise<AsyncDisposable> {
+  await using scope = new AsyncDisposableStack();
+  const { progress, signal } = context;
+  const dataDir = openDataDir(options.dataDir);
+  scope.use(takeOver(dataDir.path));
+  const env = await startServers(dataDir, scope, context);
+  signal.throwIfAborted();
+  await startServices(dataDir, { scope, env, options });
+  progress('the five services are running');
+  signal.throwIfAborted();
+  const clusters = await clustersOf(options, { dataDir, scope, context });
+  await registerClusters(clusters, { proxy: options.publicAddr, identityFile: dataDir.adminIdentityFile, progress });
+  signal.throwIfAborted();
+  tellReady(options, clusters.map((cluster) => cluster.name));
+  return scope.move();
+}
+
+/** Postgres and NATS, embedded unless the environment names others, and the variables that lead to them. */
+async function startServers(dataDir: DataDir, scope: AsyncDisposableStack, { progress }: StartContext): Promise<Environment> {
+  const shared = { POSTERN_KEY_FILE: dataDir.keyFile, POSTERN_JOIN_TOKEN_FILE: dataDir.serviceTokenFile };
+  let postgresUrl = process.env['POSTERN_PG_URL'];
+  if (!postgresUrl) {
+    const postgres = await startPostgres({ dataDir: join(dataDir.path, 'postgres'), progress });
+    scope.defer(postgres.stop);
+    postgresUrl = postgres.url;
+  }
+  const natsUrl = process.env['POSTERN_NATS_URL'];
+  if (natsUrl) return { ...shared, POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
+  const operator = JSON.parse(keep(dataDir.busKeysFile, () => JSON.stringify(createOperatorConfig()))) as OperatorConfig;
+  writeSecret(dataDir.busAccountSeedFile, `${operator.accountSeed}\n`);
+  const nats = await startNats({ dir: dataDir.folder('nats'), config: operator.config, progress });
+  scope.defer(nats.stop);
+  return {
+    ...shared,
+    POSTERN_PG_URL: postgresUrl,
+    POSTERN_NATS_URL: nats.url,
+    POSTERN_BUS_ACCOUNT_SEED_FILE: dataDir.busAccountSeedFile,
+  };
+}
+
+interface Composition {
+  readonly scope: AsyncDisposableStack;
+  readonly env: Environment;
+  readonly options: StartOptions;
+}
+
+/** The services in the order in which they need each other; each gets its configuration as variables, as it would alone. */
+async function startServices(dataDir: DataDir, { scope, env, options }: Composition): Promise<void> {
+  const { LOG_LEVEL = 'warn' } = { LOG_LEVEL: process.env['POSTERN_LOG_LEVEL'] };
+  const heartbeat = process.env['POSTERN_HEARTBEAT_INTERVAL'] ?? '10s';
+  const common = {
+    ...env,
+    POSTERN_LISTEN: '127.0.0.1:0',
+    POSTERN_DIAG_LISTEN: '127.0.0.1:0',
+    POSTERN_CLUSTER_NAME: 'postern',
+    POSTERN_HEARTBEAT_INTERVAL: heartbeat,
+    POSTERN_LOG_LEVEL: LOG_LEVEL,
+    POSTERN_LOG_FORMAT: 'text',
+    POSTERN_PUBLIC_ADDR: options.publicAddr,
+  };
+  const own = (name: string) => ({ POSTERN_DATA_DIR: dataDir.folder(join('services', name)) });
+  const joinEnv = { ...common, POSTERN_DATA_DIR: dataDir.path, POSTERN_ADMIN_IDENTITY_FILE: dataDir.adminIdentityFile };
+  const joinSvc = scope.use(await startJoinSvc(readConfig(joinConfig, joinEnv)));
+  const joined = { ...common, POSTERN_JOIN_URL: joinSvc.url, POSTERN_CA_FILE: dataDir.caFile };
+  const resourceSvc = scope.use(await startResourceSvc(readConfig(resourceConfig, { ...joined, ...own('resource-svc') })));
+  const inventorySvc = scope.use(await startInventorySvc(readConfig(inventoryConfig, { ...joined, ...own('inventory-svc') })));
+  const urls = { POSTERN_RESOURCE_URL: resourceSvc.url, POSTERN_INVENTORY_URL: inventorySvc.url };
+  const proxyEnv = {
+    ...joined,
+    ...urls,
+    ...own('kube-proxy'),
+    POSTERN_LISTEN: options.publicAddr,
+    POSTERN_CONFIG_FILE: localAgentFile(dataDir),
+    POSTERN_KUBE_ALLOW_LOOPBACK: 'yes',
+  };
+  scope.use(await startKubeProxy(readConfig(kubeProxyConfig, proxyEnv)));
+  scope.use(await startDiscoverySvc(readConfig(discoveryConfig, { ...joined, ...urls, ...own('discovery-svc') })));
+  writeSecret(dataDir.proxyAddrFile, `${options.publicAddr}\n`);
+}
+
+/** The kube agent of this process serves what `npm start` registered; everything else is for agents that were started for it. */
+function localAgentFile(dataDir: DataDir): string {
+  const file = join(dataDir.path, 'local-agent.yaml');
+  const labels = `{ "${localLabel.key}": "${localLabel.value}" }`;
+  const off = ['auth_service', 'proxy_service', 'ssh_service'].map((name) => `${name}: { enabled: "no" }\n`).join('');
+  writeSecret(file, `version: v3\n${off}kubernetes_service:\n  enabled: "yes"\n  resources:\n    - labels: ${labels}\n`);
+  return file;
+}
+
+interface ClusterSource {
+  readonly dataDir: DataDir;
+  readonly scope: AsyncDisposableStack;
+  readonly context: StartContext;
+}
+
+async function clustersOf(options: StartOptions, { dataDir, scope, context }: ClusterSource) {
+  if (options.kubeconfig !== undefined) {
+    if (!existsSync(options.kubeconfig)) throw new Error(`there is no kubeconfig ${options.kubeconfig}`);
+    return contextsOf(options.kubeconfig);
+  }
+  if (!options.demo) return [];
+  const demo = await startDemoCluster({ dir: dataDir.folder('kube'), ...context });
+  scope.defer(demo.server.stop);
+  writeSecret(join(dataDir.path, 'kube', 'admin.kubeconfig'), readFileSync(demo.server.kubeconfig, 'utf8'));
+  return [{ name: 'demo', kubeconfig: demo.kubeconfig }];
+}
+
+function tellReady(options: StartOptions, clusters: readonly string[]): void {
+  const [first = 'NAME'] = clusters;
+  console.log(`
+Postern is ready
+
+  edge       https://${options.publicAddr}
+  data       ${options.dataDir}
+  clusters   ${clusters.join(', ') || 'none yet'}  (an agent here serves what is labelled ${localLabel.key}: ${localLabel.value})
+
+  bin/tsh kube ls
+  bin/tsh kube login ${first}
+  kubectl get namespaces
+
+Ctrl-C stops everything.
+`);
+}
