@@ -4,7 +4,9 @@ export default defineConfig({
   test: {
     globalSetup: ['./tools/dev/src/node-floor.ts'],
     reporters: process.env['POSTERN_TEST_REPORT'] ? ['default', 'json'] : ['default'],
-    ...(process.env['POSTERN_TEST_REPORT'] ? { outputFile: { json: process.env['POSTERN_TEST_REPORT'] } } : {}),
+    ...(process.env['POSTERN_TEST_REPORT']
+      ? { outputFile: { json: process.env['POSTERN_TEST_REPORT'] } }
+      : {}),
     projects: [
       {
         test: {

@@ -19,11 +19,26 @@ const cluster = (kubeconfig: string) =>
 const cases: readonly (readonly [name: string, document: string, says: RegExp, exit: number])[] = [
   ['malformed YAML', 'kind: role\n  metadata: [', /line 2/, 2],
   ['an alias bomb', 'a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n', /alias|anchor/, 2],
-  ['an unknown kind', 'kind: spaceship\nversion: v1\nmetadata: {name: x}\nspec: {}\n', /"spaceship" is not supported/, 2],
+  [
+    'an unknown kind',
+    'kind: spaceship\nversion: v1\nmetadata: {name: x}\nspec: {}\n',
+    /"spaceship" is not supported/,
+    2,
+  ],
   ['an unknown field', 'kind: role\nversion: v7\nmetadata: {name: bad}\nspec: {alow: {}}\n', /alow/, 2],
-  ['a 10 MB document', `kind: role\nversion: v7\nmetadata:\n  name: bad\n  description: ${'x'.repeat(10_000_000)}\n`, /too large|larger|limit/, 2],
+  [
+    'a 10 MB document',
+    `kind: role\nversion: v7\nmetadata:\n  name: bad\n  description: ${'x'.repeat(10_000_000)}\n`,
+    /too large|larger|limit/,
+    2,
+  ],
   ['wrong base64', cluster('"%%%"'), /base64/, 2],
-  ['a kubeconfig with an exec plugin', cluster(Buffer.from(kubeconfigWithExec).toString('base64')), /exec/, 2],
+  [
+    'a kubeconfig with an exec plugin',
+    cluster(Buffer.from(kubeconfigWithExec).toString('base64')),
+    /exec/,
+    2,
+  ],
   ['empty input', '', /no resources found, empty input\?/, 2],
 ];
 
@@ -33,7 +48,12 @@ describe('bad input', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'postern-bad-'));
-    running = await npmStart({ folder, dataDir: join(folder, 'data'), port: await freePort(), args: ['--no-demo'] });
+    running = await npmStart({
+      folder,
+      dataDir: join(folder, 'data'),
+      port: await freePort(),
+      args: ['--no-demo'],
+    });
   });
 
   afterAll(async () => {
@@ -56,7 +76,10 @@ describe('bad input', () => {
 
   test('a duplicate name without -f is refused', async () => {
     const file = join(folder, 'role.yaml');
-    await writeFile(file, 'kind: role\nversion: v7\nmetadata: {name: twice}\nspec: {allow: {kubernetes_groups: [a]}}\n');
+    await writeFile(
+      file,
+      'kind: role\nversion: v7\nmetadata: {name: twice}\nspec: {allow: {kubernetes_groups: [a]}}\n',
+    );
     await running.admin.must('tctl', ['create', file]);
     const again = await running.admin.run('tctl', ['create', file]);
     expect(again.code).toBe(6);
@@ -75,7 +98,9 @@ describe('bad input', () => {
       );
       return await running.admin.run('postern', ['start', '-c', file], { timeoutMs: 30_000 });
     };
-    const expired = (await running.admin.must('tctl', ['tokens', 'add', '--type=kube', '--ttl=1s', '--format=text'])).trim();
+    const expired = (
+      await running.admin.must('tctl', ['tokens', 'add', '--type=kube', '--ttl=1s', '--format=text'])
+    ).trim();
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const refusals = await Promise.all([started(expired), started('unknown-token-value')]);
     expect(refusals.map((refusal) => refusal.code)).toEqual([4, 4]);

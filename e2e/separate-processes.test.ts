@@ -49,7 +49,9 @@ describe('two replicas of every service, each a process', () => {
     const created = await outcome.done;
     await stack.restart(service, 0);
     expect(created.length).toBeGreaterThan(900);
-    const listed = JSON.parse(await stack.admin.must('tctl', ['get', 'roles', '--format=json'])) as { metadata: { name: string } }[];
+    const listed = JSON.parse(await stack.admin.must('tctl', ['get', 'roles', '--format=json'])) as {
+      metadata: { name: string };
+    }[];
     const names = listed.map((role) => role.metadata.name).filter((name) => name.startsWith(`${prefix}-`));
     expect(new Set(names).size).toBe(names.length);
     expect(created.filter((name) => !names.includes(name))).toEqual([]);

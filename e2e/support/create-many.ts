@@ -22,9 +22,17 @@ export function createMany(stack: SeparateStack, prefix: string, count: number):
     const worker = async (at: number) => {
       for (let index = next++; index < count; index = next++) {
         const name = `${prefix}-${index}`;
-        const document = { kind: 'role', version: 'v7', metadata: { name }, spec: { allow: { kubernetes_groups: ['viewers'] } } };
+        const document = {
+          kind: 'role',
+          version: 'v7',
+          metadata: { name },
+          spec: { allow: { kubernetes_groups: ['viewers'] } },
+        };
         // A refused or unanswered call promises nothing; only success must hold.
-        await apis[at % apis.length]!.resources.create(document).then(() => created.push(name), () => {});
+        await apis[at % apis.length]!.resources.create(document).then(
+          () => created.push(name),
+          () => {},
+        );
         if (created.length >= count / 10) underway.resolve();
       }
     };

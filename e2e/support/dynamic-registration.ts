@@ -63,8 +63,14 @@ roleRef:
 `;
 
 /** Starts the Kubernetes service of the guide: token, configure, edit, start. */
-export async function startKubeService({ admin, folder, proxyAddr }: GuideSetting, name: string, resources: unknown) {
-  const token = (await admin.must('tctl', ['tokens', 'add', '--type=kube', '--ttl=1h', '--format=text'])).trim();
+export async function startKubeService(
+  { admin, folder, proxyAddr }: GuideSetting,
+  name: string,
+  resources: unknown,
+) {
+  const token = (
+    await admin.must('tctl', ['tokens', 'add', '--type=kube', '--ttl=1h', '--format=text'])
+  ).trim();
   expect(token).toMatch(/^[0-9a-f]{32}$/);
   const pin = /sha256:[0-9a-f]{64}/.exec(await admin.must('tctl', ['status']))?.[0] ?? '';
   const file = join(folder, `${name}.yaml`);
@@ -95,23 +101,49 @@ export async function startKubeService({ admin, folder, proxyAddr }: GuideSettin
 }
 
 /** Step 2 of the guide: two roles, a user that holds them, an identity of that user, and the binding in the cluster. */
-export async function authorizeUser({ admin, folder, targetKubeconfig }: GuideSetting, user: string): Promise<string> {
+export async function authorizeUser(
+  { admin, folder, targetKubeconfig }: GuideSetting,
+  user: string,
+): Promise<string> {
   await writeFile(join(folder, 'kube-access.yaml'), kubeAccess);
   await writeFile(join(folder, 'kube-manager.yaml'), kubeManager);
   await writeFile(join(folder, 'viewers-bind.yaml'), viewersBinding);
   await admin.must('tctl', ['create', '-f', join(folder, 'kube-access.yaml')]);
   await admin.must('tctl', ['create', '-f', join(folder, 'kube-manager.yaml')]);
   await admin.must('tctl', ['users', 'add', user, '--roles=kube-access']);
-  const updated = await admin.must('tctl', ['users', 'update', user, '--set-roles', 'kube-access,kube-manager,kube-access']);
+  const updated = await admin.must('tctl', [
+    'users',
+    'update',
+    user,
+    '--set-roles',
+    'kube-access,kube-manager,kube-access',
+  ]);
   expect(updated).toContain(`User ${user} has been updated:`);
-  await mustRun('kubectl', ['--kubeconfig', targetKubeconfig, 'apply', '-f', join(folder, 'viewers-bind.yaml')]);
+  await mustRun('kubectl', [
+    '--kubeconfig',
+    targetKubeconfig,
+    'apply',
+    '-f',
+    join(folder, 'viewers-bind.yaml'),
+  ]);
   const identity = join(folder, `${user}.identity`);
-  await admin.must('tctl', ['auth', 'sign', `--user=${user}`, '--ttl=1h', '--format=file', `--out=${identity}`]);
+  await admin.must('tctl', [
+    'auth',
+    'sign',
+    `--user=${user}`,
+    '--ttl=1h',
+    '--format=file',
+    `--out=${identity}`,
+  ]);
   return identity;
 }
 
 /** Step 3: the script makes a kubeconfig, which goes into the resource the way the guide writes it, blanks and all. */
-export async function writeKubeCluster({ folder, targetKubeconfig }: GuideSetting, name: string, labels = ''): Promise<string> {
+export async function writeKubeCluster(
+  { folder, targetKubeconfig }: GuideSetting,
+  name: string,
+  labels = '',
+): Promise<string> {
   const work = join(folder, `kubeconfig-of-${name}`);
   await mkdir(work, { recursive: true });
   const script = await runCommand('bash', [join(root, 'tools/get-kubeconfig/get-kubeconfig.sh')], {
@@ -121,20 +153,26 @@ export async function writeKubeCluster({ folder, targetKubeconfig }: GuideSettin
   });
   expect(script.stdout + script.stderr).toContain('Done!');
   const file = join(work, 'kube_cluster.yaml');
-  await writeFile(file, `kind: kube_cluster\nversion: v3\nmetadata:\n  name: ${name}\n${labels}spec:\n  kubeconfig: |\n`);
-  await appendFile(file, (await mustRun('bash', ['-c', 'printf "    %s" $(cat kubeconfig | base64)'], { cwd: work })));
+  await writeFile(
+    file,
+    `kind: kube_cluster\nversion: v3\nmetadata:\n  name: ${name}\n${labels}spec:\n  kubeconfig: |\n`,
+  );
+  await appendFile(
+    file,
+    await mustRun('bash', ['-c', 'printf "    %s" $(cat kubeconfig | base64)'], { cwd: work }),
+  );
   const text = await readFile(file, 'utf8');
   expect(text.split('kubeconfig: |\n')[1]!.trim()).toMatch(/\s/);
   return file;
 }
 
-/** `tsh kube ls` as a list of rows without header. */
+/** The rows of `tsh kube ls` without its header, and without the demo cluster that may run beside. */
 export async function kubeLs(tools: Tools): Promise<string[]> {
   const text = plain(await tools.must('tsh', ['kube', 'ls']));
   const [header, dashes, ...rows] = text.split('\n');
   expect(header).toBe('kube cluster name labels selected');
   expect(dashes).toMatch(/^-+ -+ -+$/);
-  return rows.filter((row) => row !== '');
+  return rows.filter((row) => row !== '' && !row.startsWith('demo '));
 }
 
 /** Waits until `tsh kube ls` shows exactly these rows. */

@@ -24,18 +24,24 @@ export async function followDynamicRegistration(setting: GuideSetting, dataDir: 
     await currentRoles(alice);
     const file = await writeKubeCluster(setting, 'mycluster');
 
-    expect(plain(await alice.must('tctl', ['create', file]))).toBe('kubernetes cluster "mycluster" has been created');
+    expect(plain(await alice.must('tctl', ['create', file]))).toBe(
+      'kubernetes cluster "mycluster" has been created',
+    );
     const again = await alice.run('tctl', ['create', file]);
     expect(again.code).toBe(6);
     expect(again.stderr).toMatch(/^ERROR: .*already exists.*use -f or --force flag to overwrite\n$/);
     await untilKubeLs(alice, ['mycluster teleport.dev/origin=dynamic']);
-    expect(plain(await alice.must('tsh', ['kube', 'login', 'mycluster']))).toContain('logged into kubernetes cluster "mycluster"');
+    expect(plain(await alice.must('tsh', ['kube', 'login', 'mycluster']))).toContain(
+      'logged into kubernetes cluster "mycluster"',
+    );
     await viewersSeePodsOnly(alice);
 
     await updateLabels(alice, folder);
     await untilKubeLs(alice, ['mycluster env=test teleport.dev/origin=dynamic *']);
 
-    expect(plain(await alice.must('tctl', ['rm', 'kube_clusters/mycluster']))).toBe('kubernetes cluster "mycluster" has been deleted');
+    expect(plain(await alice.must('tctl', ['rm', 'kube_clusters/mycluster']))).toBe(
+      'kubernetes cluster "mycluster" has been deleted',
+    );
     await untilKubeLs(alice, []);
     expect(await kubeLs(admin)).not.toContain('mycluster');
   } finally {
@@ -44,7 +50,9 @@ export async function followDynamicRegistration(setting: GuideSetting, dataDir: 
 }
 
 async function currentRoles(alice: ReturnType<typeof toolsFor>): Promise<void> {
-  const status = JSON.parse(await alice.must('tsh', ['status', '-f', 'json'])) as { active: { roles: string[]; username: string } };
+  const status = JSON.parse(await alice.must('tsh', ['status', '-f', 'json'])) as {
+    active: { roles: string[]; username: string };
+  };
   expect(status.active.username).toBe('alice');
   expect(status.active.roles).toEqual(['kube-access', 'kube-manager']);
 }
@@ -90,7 +98,11 @@ export async function leavingClustersAreCut(setting: GuideSetting): Promise<void
     await untilKubeLs(admin, ['leaving stage=test teleport.dev/origin=dynamic']);
     const unlabelled = await relabelled(admin, folder, { stage: 'live', region: 'two' });
     await cutWithin2s(admin, folder, () => admin.must('tctl', ['create', '-f', unlabelled]));
-    await admin.must('tctl', ['create', '-f', await relabelled(admin, folder, { stage: 'live', region: 'one' })]);
+    await admin.must('tctl', [
+      'create',
+      '-f',
+      await relabelled(admin, folder, { stage: 'live', region: 'one' }),
+    ]);
     await until('served again', async () => (await kubeLs(admin)).some((row) => row.startsWith('leaving ')));
     await cutWithin2s(admin, folder, () => admin.must('tctl', ['rm', 'kube_cluster/leaving']));
   } finally {
@@ -98,15 +110,25 @@ export async function leavingClustersAreCut(setting: GuideSetting): Promise<void
   }
 }
 
-async function relabelled(admin: GuideSetting['admin'], folder: string, labels: Record<string, string>): Promise<string> {
-  const resource = parse(await admin.must('tctl', ['get', 'kube_cluster/leaving'])) as { metadata: { labels: unknown } };
+async function relabelled(
+  admin: GuideSetting['admin'],
+  folder: string,
+  labels: Record<string, string>,
+): Promise<string> {
+  const resource = parse(await admin.must('tctl', ['get', 'kube_cluster/leaving'])) as {
+    metadata: { labels: unknown };
+  };
   resource.metadata.labels = { 'teleport.dev/origin': 'dynamic', ...labels };
   const file = join(folder, 'relabelled.yaml');
   await writeFile(file, stringify(resource));
   return file;
 }
 
-async function cutWithin2s(admin: GuideSetting['admin'], folder: string, change: () => Promise<unknown>): Promise<void> {
+async function cutWithin2s(
+  admin: GuideSetting['admin'],
+  folder: string,
+  change: () => Promise<unknown>,
+): Promise<void> {
   await admin.must('tsh', ['kube', 'login', 'leaving']);
   const watch = startProcess({
     name: `watch-${Date.now()}`,
@@ -117,12 +139,21 @@ async function cutWithin2s(admin: GuideSetting['admin'], folder: string, change:
     logDir: folder,
   });
   try {
-    await until('the watch has begun', async () => (await readFile(watch.logFile, 'utf8')).includes('namespace/kube-system'));
+    await until('the watch has begun', async () =>
+      (await readFile(watch.logFile, 'utf8')).includes('namespace/kube-system'),
+    );
     const ended = watch.exited.then(() => performance.now());
     await change();
     const changed = performance.now();
-    await until('gone from tsh kube ls', async () => (await kubeLs(admin)).every((row) => !row.startsWith('leaving')), { withinMs: 5000 });
-    const cut = await Promise.race([ended, new Promise<number>((resolve) => setTimeout(() => resolve(Infinity), 5000))]);
+    await until(
+      'gone from tsh kube ls',
+      async () => (await kubeLs(admin)).every((row) => !row.startsWith('leaving')),
+      { withinMs: 5000 },
+    );
+    const cut = await Promise.race([
+      ended,
+      new Promise<number>((resolve) => setTimeout(() => resolve(Infinity), 5000)),
+    ]);
     expect(cut - changed).toBeLessThan(2000);
   } finally {
     await watch.stop('SIGKILL');

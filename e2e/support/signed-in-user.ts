@@ -45,7 +45,8 @@ export async function signIn({ api, caPem, folder, clusters }: SignIn, name: str
   const { certificate, clusterName } = await api.sign({ user: name, csr, ttlSeconds: 3600 });
   const kubeconfig = join(folder, `${name}.kubeconfig`);
   const base64 = (text: string) => Buffer.from(text).toString('base64');
-  const server = (kubeCluster: string) => kubeServer({ proxy: api.proxy, teleportCluster: clusterName, kubeCluster });
+  const server = (kubeCluster: string) =>
+    kubeServer({ proxy: api.proxy, teleportCluster: clusterName, kubeCluster });
   const document = {
     apiVersion: 'v1',
     kind: 'Config',
@@ -54,7 +55,10 @@ export async function signIn({ api, caPem, folder, clusters }: SignIn, name: str
       cluster: { server: server(cluster), 'certificate-authority-data': base64(caPem) },
     })),
     users: [
-      { name, user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(privateKey) } },
+      {
+        name,
+        user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(privateKey) },
+      },
     ],
     contexts: clusters.map((cluster) => ({ name: cluster, context: { cluster, user: name } })),
   };
@@ -88,7 +92,11 @@ function send({ url, tls, raw }: Sent): Promise<RawAnswer> {
       response.setEncoding('utf8').on('data', (text: string) => (body += text));
       response.on('error', reject);
       response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, contentType: response.headers['content-type'] ?? '', body }),
+        resolve({
+          status: response.statusCode ?? 0,
+          contentType: response.headers['content-type'] ?? '',
+          body,
+        }),
       );
     });
     call.end(raw.body);

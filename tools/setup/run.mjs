@@ -28,19 +28,32 @@ async function main() {
 async function ensureDependencies() {
   if (existsSync(nodeBin) && isUpToDate()) return;
   console.error('postern: installing dependencies (about a minute on a new machine)');
-  const code = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], process.env, ['ignore', 2, 2]);
+  const code = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], process.env, [
+    'ignore',
+    2,
+    2,
+  ]);
   if (code !== 0) throw new Error('npm ci failed: see its message above; is the npm registry reachable?');
-  if (!existsSync(nodeBin)) throw new Error('the pinned Node was not installed: check that install scripts are allowed for the package node');
+  if (!existsSync(nodeBin))
+    throw new Error(
+      'the pinned Node was not installed: check that install scripts are allowed for the package node',
+    );
 }
 
 function isUpToDate() {
-  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs;
+  return (
+    existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+  );
 }
 
 /** Runs a command in the foreground; signals go on to it, and it is told to stop when whoever started us is gone. */
 function run(command, args, env, stdio = 'inherit') {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env: { ...env, POSTERN_CALLER_CWD: process.env.INIT_CWD ?? process.cwd() }, stdio });
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...env, POSTERN_CALLER_CWD: process.env.INIT_CWD ?? process.cwd() },
+      stdio,
+    });
     const forward = (signal) => child.kill(signal);
     const parent = process.ppid;
     const orphanCheck = setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 1000);

@@ -199,6 +199,18 @@ describe('upgrades', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 50[23] /);
   });
 
+  test('that cannot be served are not kept as open requests', async () => {
+    rig.resources.put({ kind: 'kube_cluster', version: 'v3', metadata: { name: 'absent' }, spec: {} });
+    const answer = await raw(
+      rig,
+      rig.alice,
+      handshake('', exec.replace(at('c1', ''), at('absent', ''))),
+      100,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 503 [^]*is offline/);
+    expect(rig.edge.role.open.size).toBe(0);
+  });
+
   test('a reset right after the switch ends the client', async () => {
     rig.echo.respond = (_, socket) => {
       socket.write(switching);

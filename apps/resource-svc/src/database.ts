@@ -4,7 +4,7 @@ import type { ColumnType } from 'kysely';
 /** A column that is written as JSON text and read as a value. */
 type JsonColumn<T> = ColumnType<T, string, string>;
 
-export interface ResourceTable {
+interface ResourceTable {
   kind: string;
   id: string;
   version: number;

@@ -15,7 +15,10 @@ const podsOf: readonly (readonly [namespace: string, name: string])[] = [
 export async function arrangeTarget({ kubeconfig }: KubeApiServer): Promise<void> {
   await apply(kubeconfig, [...namespaces.map(namespace), binding, nodeOf('n1')]);
   await apply(kubeconfig, podsOf.map(pod));
-  await apply(kubeconfig, ['dev', 'prod'].flatMap((place) => [configMap(place), secret(place)]));
+  await apply(
+    kubeconfig,
+    ['dev', 'prod'].flatMap((place) => [configMap(place), secret(place)]),
+  );
   await apply(kubeconfig, [deployment, ...['gear', 'spring'].map(lease)]);
 }
 

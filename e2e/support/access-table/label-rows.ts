@@ -8,11 +8,18 @@ export const clusters = {
 } as const;
 
 const unmatched = (cluster: keyof typeof clusters) =>
-  refused(`access to Kubernetes cluster "${cluster}" denied: kubernetes_labels of none of your roles match it`);
+  refused(
+    `access to Kubernetes cluster "${cluster}" denied: kubernetes_labels of none of your roles match it`,
+  );
 
 type Labels = Readonly<Record<string, string | readonly string[]>>;
 
-const selects = (labels: Labels | undefined, cluster: keyof typeof clusters, expected: Expected, what: string): Row => ({
+const selects = (
+  labels: Labels | undefined,
+  cluster: keyof typeof clusters,
+  expected: Expected,
+  what: string,
+): Row => ({
   what,
   roles: [{ version: 'v8', allow: { kubernetes_labels: labels, kubernetes_resources: [any()] } }],
   cluster,
@@ -49,7 +56,12 @@ export const labelRows: readonly Row[] = [
   selects({ team: 'a.b' }, 'test', unmatched('test'), 'a dot stands for itself'),
   selects({ team: '^a.b$' }, 'test', allowed, 'a dot of a regular expression is any character'),
   selects({ env: '^(prod|stage)$' }, 'prod', allowed, 'a regular expression selects'),
-  selects({ env: '^(pro|stage)$' }, 'prod', unmatched('prod'), 'a regular expression matches the whole value'),
+  selects(
+    { env: '^(pro|stage)$' },
+    'prod',
+    unmatched('prod'),
+    'a regular expression matches the whole value',
+  ),
   selects({ env: '^prod' }, 'prod', unmatched('prod'), 'a text with ^ alone is no regular expression'),
   selects({ env: 'prod$' }, 'prod', unmatched('prod'), 'a text with $ alone is no regular expression'),
   selects({ env: 'prod', tier: 'gold' }, 'prod', allowed, 'all keys of a selector match'),
@@ -59,7 +71,9 @@ export const labelRows: readonly Row[] = [
     roles: [{ version: 'v8', allow: {}, deny: { kubernetes_labels: { env: 'prod' } } }],
     cluster: 'prod',
     ask: 'get pods -n dev',
-    expected: refused('access to Kubernetes cluster "prod" denied by kubernetes_labels on the deny side of role "ROLE"'),
+    expected: refused(
+      'access to Kubernetes cluster "prod" denied by kubernetes_labels on the deny side of role "ROLE"',
+    ),
   },
   {
     what: 'labels on the deny side leave other clusters alone',
@@ -91,7 +105,10 @@ export const labelRows: readonly Row[] = [
   },
   {
     what: 'a cluster is selected by the second of two roles',
-    roles: [{ version: 'v8', allow: { kubernetes_labels: { env: 'prod' } } }, { version: 'v8', allow: { kubernetes_labels: { env: 'test' } } }],
+    roles: [
+      { version: 'v8', allow: { kubernetes_labels: { env: 'prod' } } },
+      { version: 'v8', allow: { kubernetes_labels: { env: 'test' } } },
+    ],
     cluster: 'test',
     ask: 'get pods -n dev',
     expected: allowed,
@@ -100,10 +117,18 @@ export const labelRows: readonly Row[] = [
     what: 'a rule for pods on one cluster is no rule for pods on another',
     roles: [
       { version: 'v8', allow: { kubernetes_labels: { env: 'prod' }, kubernetes_resources: [any()] } },
-      { version: 'v8', allow: { kubernetes_labels: { env: 'test' }, kubernetes_resources: [any({ kind: 'secrets', api_group: '' })] } },
+      {
+        version: 'v8',
+        allow: {
+          kubernetes_labels: { env: 'test' },
+          kubernetes_resources: [any({ kind: 'secrets', api_group: '' })],
+        },
+      },
     ],
     cluster: 'test',
     ask: 'get pods web-1 -n dev',
-    expected: refused('pods "web-1" is forbidden: User "USER" cannot get resource "pods" in API group "" in the namespace "dev"'),
+    expected: refused(
+      'pods "web-1" is forbidden: User "USER" cannot get resource "pods" in API group "" in the namespace "dev"',
+    ),
   },
 ];

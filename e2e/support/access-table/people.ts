@@ -18,7 +18,11 @@ export async function signInPeople(options: SignIn, holders: readonly Holder[]):
   const byName = new Map(holders.map((holder) => [nameOf(holder), holder]));
   const create = (document: ResourceDocument) => options.api.resources.create(document);
   const entries = [...byName];
-  await Promise.all(entries.flatMap(([name, { roles }]) => roles.map((parts, at) => create(roleDocument(`${name}-${at}`, parts)))));
+  await Promise.all(
+    entries.flatMap(([name, { roles }]) =>
+      roles.map((parts, at) => create(roleDocument(`${name}-${at}`, parts))),
+    ),
+  );
   await Promise.all(entries.map(([name, holder]) => create(userDocument(name, holder))));
   const people = new Map<string, SignedInUser>();
   for (const name of byName.keys()) {
@@ -40,7 +44,11 @@ async function knownToEdge(options: SignIn): Promise<void> {
   const last = await until('the last user can sign in', () => signIn(options, 'the-last'));
   for (const cluster of options.clusters) {
     await until(`the last user reaches ${cluster}`, async () => {
-      const { status, body } = await last.send(cluster, { method: 'GET', path: '/api/v1/namespaces/dev', headers: [] });
+      const { status, body } = await last.send(cluster, {
+        method: 'GET',
+        path: '/api/v1/namespaces/dev',
+        headers: [],
+      });
       if (status !== 200) throw new Error(`${status} ${body}`);
       return true;
     });

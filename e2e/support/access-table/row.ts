@@ -66,6 +66,11 @@ export function podRule(namespace: string, name = '*'): Readonly<Record<string, 
   return { kind: 'pod', namespace, name };
 }
 
+/** A request by hand. `kubectl get --raw` would lose the part of the server's address that names the cluster. */
+export function raw(path: string, method = 'GET'): RawRequest {
+  return { method, path, headers: [] };
+}
+
 /** The command succeeds. */
 export const allowed: Expected = {};
 
@@ -80,12 +85,18 @@ export function refused(line: string): Expected {
 }
 
 /** The line of a refusal about a resource: `pods "web-1"`, `get`, `pods`, in dev. */
-export function cannot(verb: string, resource: string, object: { name?: string; group?: string; namespace?: string } = {}): Expected {
+export function cannot(
+  verb: string,
+  resource: string,
+  object: { name?: string; group?: string; namespace?: string } = {},
+): Expected {
   const { name = '', group = '', namespace } = object;
   const [plain] = resource.split('/');
   const what = `${plain}${group && `.${group}`}${name && ` "${name}"`}`;
   const where = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
-  return refused(`${what} is forbidden: User "USER" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`);
+  return refused(
+    `${what} is forbidden: User "USER" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`,
+  );
 }
 
 /** What there is to compare with an expectation, of kubectl or of a request by hand. */
@@ -101,7 +112,9 @@ export interface Outcome {
 export function outcomeOf({ code, stdout, stderr }: Finished): Outcome {
   const reasons = stderr
     .split('\n')
-    .map((line) => line.replace(/^(?:Error from server|error)(?: \(\w+\))?: (?:error when \w+ "[^"]*": )?/, ''));
+    .map((line) =>
+      line.replace(/^(?:Error from server|error)(?: \(\w+\))?: (?:error when \w+ "[^"]*": )?/, ''),
+    );
   return { isAllowed: code === 0, stdout, lines: stdout.split('\n').filter(Boolean).toSorted(), reasons };
 }
 

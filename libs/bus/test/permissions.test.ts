@@ -119,6 +119,7 @@ describe('an agent may publish', () => {
 describe('an agent may not publish', () => {
   test.each([
     ['as another agent', agentSubjects.heartbeat('a2')],
+    ['the audit record of a request', agentSubjects.fact('a1', 'KubeRequestAudited')],
     ["another agent's facts", agentSubjects.fact('a2', 'ClusterServed')],
     ['commands', commandSubjects.reportServed('a2')],
     ['commands to itself', commandSubjects.reportServed('a1')],
@@ -193,6 +194,18 @@ describe('an edge', () => {
     ['may not write views', `view.${hash}.kube_cluster.x`, false],
   ])('%s', async (_, subject, allowed) => {
     expect(await mayPublish(edge, subject)).toBe(allowed);
+  });
+});
+
+describe('an edge hears', () => {
+  test.each([
+    ['every report', 'agent.*.served', true],
+    ['every heartbeat', 'agent.*.hb', true],
+    ['no facts', 'agent.*.fact.>', false],
+    ['no view requests', 'agent.*.view.open', false],
+    ['no commands of others', 'cmd.>', false],
+  ])('%s', async (_, subject, allowed) => {
+    expect(await maySubscribe(edge, subject)).toBe(allowed);
   });
 });
 

@@ -31,13 +31,13 @@ export interface Written {
 }
 
 /** How resources are read. */
-export interface ReadOptions {
+interface ReadOptions {
   /** Return secret fields too, for which a further right is needed. */
   readonly withSecrets?: boolean;
 }
 
 /** How a resource is replaced. */
-export interface PutOptions {
+interface PutOptions {
   /** Replace only this revision; another one is a conflict. */
   readonly revision?: string;
 }

@@ -3,14 +3,14 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { errorOfAnswer, isTransient, NotAProxy } from './problem.ts';
 
 /** Nothing answers at the proxy's address. */
-export const ProxyUnreachable = failure(
+const ProxyUnreachable = failure(
   'unavailable',
   'client.proxy_unreachable',
   (address: string, why: string) => `cannot reach the proxy at ${address}: ${why}`,
 );
 
 /** What answers at the proxy's address is not signed by the authority that the identity trusts. */
-export const UntrustedProxy = failure(
+const UntrustedProxy = failure(
   'unauthenticated',
   'client.untrusted_proxy',
   (address: string, why: string) =>
@@ -31,7 +31,7 @@ export interface TransportOptions {
 }
 
 /** One call. A body is sent as JSON. */
-export interface Call {
+interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
@@ -39,7 +39,7 @@ export interface Call {
 }
 
 /** What came back of a call that succeeded. */
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: unknown;
 }

@@ -1,5 +1,11 @@
 export { type FixedClock, fixedClock } from './clock.ts';
-export { type FakeCluster, type FakeControlPlane, fakeControlPlane, type FakeResource, type ReceivedRequest } from './fake-control-plane.ts';
+export {
+  type FakeCluster,
+  type FakeControlPlane,
+  fakeControlPlane,
+  type FakeResource,
+  type ReceivedRequest,
+} from './fake-control-plane.ts';
 export { runToolHere, type ToolOptions, type ToolOutcome } from './run-tool-here.ts';
 export { sequentialIds } from './ids.ts';
 export { type TestNats, testNats } from './nats.ts';

@@ -35,10 +35,15 @@ async function main(names: readonly string[]): Promise<number> {
   for (const line of await describeMachine()) console.log(line);
   const chosen = sections.filter(({ name }) => names.length === 0 || names.includes(name));
   const hasPeer = nginxVersion() !== undefined;
-  const failed = await runSections(hasPeer ? chosen : chosen.filter(({ name }) => name !== 'data-path'), untilStopped());
+  const failed = await runSections(
+    hasPeer ? chosen : chosen.filter(({ name }) => name !== 'data-path'),
+    untilStopped(),
+  );
   if (hasPeer || !chosen.some(({ name }) => name === 'data-path')) return failed === 0 ? 0 : 1;
   console.error('\nERROR: nginx is not installed, so the ratios of the data path are MISSING above.');
-  console.error('Install the Debian package nginx-light (apt-get install nginx-light) and run `npm run bench -- data-path`.');
+  console.error(
+    'Install the Debian package nginx-light (apt-get install nginx-light) and run `npm run bench -- data-path`.',
+  );
   return 1;
 }
 
@@ -46,7 +51,9 @@ async function main(names: readonly string[]): Promise<number> {
 function untilStopped(): AbortSignal {
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => (stopping.signal.aborted ? process.exit(1) : stopping.abort(new Error(`stopped by ${signal}`))));
+    process.on(signal, () =>
+      stopping.signal.aborted ? process.exit(1) : stopping.abort(new Error(`stopped by ${signal}`)),
+    );
   }
   setTimeout(() => stopping.abort(new Error('the run took too long')), longestMs).unref();
   return stopping.signal;

@@ -7,8 +7,18 @@ describe('boundaries', () => {
   });
 
   test('refuse an app that imports an app', () => {
-    const app = { name: '@postern/a', folder: 'apps/kube-proxy', tag: 'app', dependencies: new Set(['@postern/identity']) };
-    const other = { name: '@postern/identity', folder: 'apps/none', tag: 'app', dependencies: new Set<string>() };
+    const app = {
+      name: '@postern/a',
+      folder: 'apps/kube-proxy',
+      tag: 'app',
+      dependencies: new Set(['@postern/identity']),
+    };
+    const other = {
+      name: '@postern/identity',
+      folder: 'apps/none',
+      tag: 'app',
+      dependencies: new Set<string>(),
+    };
     const problems = boundaryViolations([app, { ...other, folder: 'apps/kube-proxy' }]);
     expect(problems.some((problem) => problem.includes('must not depend on @postern/identity'))).toBe(true);
   });

@@ -21,17 +21,25 @@ const toolRuntimes = new Set(['@postern/config']);
 /** Every import across packages that the house plan forbids, one sentence each. */
 export function boundaryViolations(packages = workspacePackages()): string[] {
   const byName = new Map(packages.map((pkg) => [pkg.name, pkg]));
-  return packages.flatMap((pkg) => [...untagged(pkg), ...sourceFiles(pkg.folder).flatMap((file) => inFile(file, pkg, byName))]);
+  return packages.flatMap((pkg) => [
+    ...untagged(pkg),
+    ...sourceFiles(pkg.folder).flatMap((file) => inFile(file, pkg, byName)),
+  ]);
 }
 
 function untagged(pkg: WorkspacePackage): string[] {
   return pkg.tag in mayDependOn ? [] : [`${pkg.folder}: package.json has no known nx tag (type:…)`];
 }
 
-function inFile(file: string, pkg: WorkspacePackage, byName: ReadonlyMap<string, WorkspacePackage>): string[] {
+function inFile(
+  file: string,
+  pkg: WorkspacePackage,
+  byName: ReadonlyMap<string, WorkspacePackage>,
+): string[] {
   const isTest = file.endsWith('.test.ts') || file.includes('/test/') || pkg.tag === 'dev';
   return importsOf(readSource(file)).flatMap((specifier) => {
-    if (specifier.startsWith('.')) return leavesPackage(file, specifier, pkg) ? [`${file}: '${specifier}' leaves the package`] : [];
+    if (specifier.startsWith('.'))
+      return leavesPackage(file, specifier, pkg) ? [`${file}: '${specifier}' leaves the package`] : [];
     const target = byName.get(specifier.split('/').slice(0, 2).join('/'));
     return target ? crossing(file, pkg, target, isTest) : [];
   });
@@ -40,8 +48,10 @@ function inFile(file: string, pkg: WorkspacePackage, byName: ReadonlyMap<string,
 function crossing(file: string, from: WorkspacePackage, to: WorkspacePackage, isTest: boolean): string[] {
   if (from === to) return [`${file}: imports its own package by name`];
   const problems: string[] = [];
-  if (!from.dependencies.has(to.name)) problems.push(`${file}: ${to.name} is not among the dependencies of ${from.folder}`);
-  if (!isTest && !allowed(from, to)) problems.push(`${file}: a ${from.tag} package must not depend on ${to.name} (${to.tag})`);
+  if (!from.dependencies.has(to.name))
+    problems.push(`${file}: ${to.name} is not among the dependencies of ${from.folder}`);
+  if (!isTest && !allowed(from, to))
+    problems.push(`${file}: a ${from.tag} package must not depend on ${to.name} (${to.tag})`);
   return problems;
 }
 

@@ -2,7 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { root } from './workspace.ts';
 
 /** Everything that must hold beside the tests; each is a script of the root package and a cached Nx target. */
-const targets = ['check:types', 'check:lint', 'check:format', 'check:boundaries', 'check:unused', 'check:docs'];
+const targets = [
+  'check:types',
+  'check:lint',
+  'check:format',
+  'check:boundaries',
+  'check:unused',
+  'check:docs',
+];
 
 let failed = 0;
 for (const target of targets) {
@@ -12,7 +19,9 @@ for (const target of targets) {
     encoding: 'utf8',
   });
   const ok = run.status === 0;
-  console.log(`${ok ? 'ok    ' : 'FAILED'} ${target}${run.stdout.includes('existing outputs match the cache') || run.stdout.includes('from cache') ? ' (cached)' : ''}`);
+  console.log(
+    `${ok ? 'ok    ' : 'FAILED'} ${target}${run.stdout.includes('existing outputs match the cache') || run.stdout.includes('from cache') ? ' (cached)' : ''}`,
+  );
   if (!ok) {
     failed += 1;
     console.log(run.stdout + run.stderr);

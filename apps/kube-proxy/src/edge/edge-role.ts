@@ -42,6 +42,8 @@ export interface EdgeRoleConfig {
   /** After this long without contact to where roles come from, new requests are refused. */
   readonly maxPolicyAgeMs: number;
   readonly maxApiBodyBytes: number;
+  /** Requests of one user that may be under way at once, watches included. */
+  readonly maxOpenPerUser?: number;
 }
 
 interface Message {
@@ -80,6 +82,7 @@ const isReport = Compile(ServedReport);
 const isHeartbeat = Compile(Heartbeat);
 const isRoutes = Compile(RoutesReply);
 
+const defaultMaxOpenPerUser = 20_000;
 const sweepMs = 1000;
 /** Users expire without an event; so decisions are made anew now and then. */
 const recheckMs = 10_000;
@@ -109,7 +112,7 @@ export class EdgeRole implements AsyncDisposable {
     this.open = new OpenRequests((request) => {
       const cluster = this.#clusterNamed(request.cluster);
       return cluster && this.#decisions.decideAnyAge({ ...request, cluster });
-    });
+    }, config.maxOpenPerUser ?? defaultMaxOpenPerUser);
     this.#upstreams = new AgentUpstreams(held);
     this.#api = new ApiFront({
       clock,

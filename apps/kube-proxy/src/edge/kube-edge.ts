@@ -1,6 +1,7 @@
 import type { AccessCluster } from '@postern/access';
 import { type AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
 import type { Principal } from '@postern/identity';
+import { statusCode } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
 import type { Exchange } from '../listen/exchange.ts';
 import { refuseDiscovery, refuseKube } from '../listen/refuse.ts';
@@ -113,7 +114,7 @@ export class KubeEdge {
         done: (error: AppError | undefined) => {
           this.#deps.open.remove(tracked);
           if (record.status !== 0) return;
-          if (error) record.refused(error);
+          if (error) record.failed(error, statusCode(error));
           this.#deps.record(record);
         },
       };
@@ -188,10 +189,7 @@ export class KubeEdge {
         record.ended(this.#deps.record);
       },
     };
-    const refuse = (error: unknown) => {
-      this.#deps.open.remove(tracked);
-      this.#refuse(exchange, record, error);
-    };
+    const refuse = (error: unknown) => this.#refuse(exchange, record, error);
     this.#start(
       tracked,
       () => dispatch(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply),
@@ -232,12 +230,16 @@ export class KubeEdge {
     begin: () => InFlight | Promise<InFlight>,
     refuse: (error: unknown) => void,
   ): void {
+    const giveUp = (error: unknown) => {
+      this.#deps.open.remove(tracked);
+      refuse(error);
+    };
     try {
       const flight = begin();
-      if (flight instanceof Promise) flight.then((begun) => tracked.began(begun), refuse);
+      if (flight instanceof Promise) flight.then((begun) => tracked.began(begun), giveUp);
       else tracked.began(flight);
     } catch (error) {
-      refuse(error);
+      giveUp(error);
     }
   }
 

@@ -24,23 +24,34 @@ export function newScan(): ValueScan {
 }
 
 /** The position behind the object or array that `scan` is in, or -1 when it does not end within the bytes. */
-export function endOfContainer(bytes: Uint8Array, from: number, scan: ValueScan): number {
-  let { depth, inString, escaped } = scan;
+export function endOfContainer(bytes: Buffer, from: number, scan: ValueScan): number {
   const length = bytes.length;
   for (let at = from; at < length; at += 1) {
-    const code = bytes[at]!;
-    if (inString) {
-      if (escaped) escaped = false;
-      else if (code === byte.backslash) escaped = true;
-      else if (code === byte.quote) inString = false;
-    } else if (code === byte.quote) inString = true;
-    else if (code === byte.openObject || code === byte.openArray) depth += 1;
-    else if ((code === byte.closeObject || code === byte.closeArray) && --depth === 0) return at + 1;
+    if (scan.inString) at = endOfText(bytes, at, scan);
+    else {
+      const code = bytes[at]!;
+      if (code === byte.quote) scan.inString = true;
+      else if (code === byte.openObject || code === byte.openArray) scan.depth += 1;
+      else if ((code === byte.closeObject || code === byte.closeArray) && --scan.depth === 0) return at + 1;
+    }
   }
-  scan.depth = depth;
-  scan.inString = inString;
-  scan.escaped = escaped;
   return -1;
+}
+
+/** Leaves a string at its closing quote, which is searched natively: most bytes of an object are in strings. */
+function endOfText(bytes: Buffer, from: number, scan: ValueScan): number {
+  if (scan.escaped) {
+    scan.escaped = false;
+    return from;
+  }
+  const quote = bytes.indexOf(byte.quote, from);
+  const end = quote < 0 ? bytes.length : quote;
+  let backslashes = 0;
+  while (end - backslashes > from && bytes[end - backslashes - 1] === byte.backslash) backslashes += 1;
+  const isEscaped = backslashes % 2 === 1;
+  if (quote < 0) scan.escaped = isEscaped;
+  else scan.inString = isEscaped;
+  return end;
 }
 
 export function isSpace(code: number): boolean {
@@ -63,7 +74,7 @@ export function endOfString(bytes: Uint8Array, from: number): number {
 }
 
 /** The position behind any whole value that begins at `from`, or -1 when it does not end within the bytes. */
-export function endOfValue(bytes: Uint8Array, from: number): number {
+export function endOfValue(bytes: Buffer, from: number): number {
   const code = bytes[from];
   if (code === byte.quote) return endOfString(bytes, from);
   if (code === byte.openObject || code === byte.openArray) return endOfContainer(bytes, from, newScan());

@@ -14,6 +14,13 @@ export const AccessChanged = failure(
   (why: string) => `access changed while the request was under way: ${why}`,
 );
 
+export const TooManyOpenRequests = failure(
+  'resource_exhausted',
+  'kube.too_many_open_requests',
+  (user: string, max: number) =>
+    `too many requests of user ${JSON.stringify(user)} are under way (max=${max})`,
+);
+
 export const CertificateExpired = failure(
   'unauthenticated',
   'kube.certificate_expired',
@@ -42,11 +49,14 @@ const batch = 500;
 export class OpenRequests {
   readonly #open = new Set<OpenRequest>();
   readonly #decide: DecideAgain;
+  readonly #maxPerUser: number;
+  readonly #perUser = new Map<string, number>();
   #isRunning = false;
   #isStale = false;
 
-  constructor(decide: DecideAgain) {
+  constructor(decide: DecideAgain, maxPerUser: number) {
     this.#decide = decide;
+    this.#maxPerUser = maxPerUser;
   }
 
   get size(): number {
@@ -54,11 +64,19 @@ export class OpenRequests {
   }
 
   add(request: OpenRequest): void {
+    const { id } = request.principal;
+    const count = this.#perUser.get(id) ?? 0;
+    if (count >= this.#maxPerUser) throw TooManyOpenRequests(id, this.#maxPerUser);
+    this.#perUser.set(id, count + 1);
     this.#open.add(request);
   }
 
   remove(request: OpenRequest): void {
-    this.#open.delete(request);
+    if (!this.#open.delete(request)) return;
+    const { id } = request.principal;
+    const left = (this.#perUser.get(id) ?? 1) - 1;
+    if (left === 0) this.#perUser.delete(id);
+    else this.#perUser.set(id, left);
   }
 
   /** Decides about every open request again. A call during a run makes that run go round once more. */

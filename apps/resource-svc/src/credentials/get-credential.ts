@@ -9,7 +9,7 @@ import { joinSecrets, openSecrets } from '../resources/secrets.ts';
 import { selectorsRead, viewLeaseMs } from '../views/view-table.ts';
 
 /** The same for a cluster that does not exist, so that nobody learns names by asking. */
-export const NotEntitled = failure(
+const NotEntitled = failure(
   'permission_denied',
   'resource.not_entitled',
   (name: string) => `no view that you read selects kube_cluster "${name}"`,

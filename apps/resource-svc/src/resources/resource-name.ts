@@ -10,7 +10,7 @@ import {
 } from '@postern/contracts';
 
 /** A kind that does not exist. */
-export const UnknownKind = failure(
+const UnknownKind = failure(
   'invalid_argument',
   'resource.unknown_kind',
   (kind: string) =>

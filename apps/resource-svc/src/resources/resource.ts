@@ -8,7 +8,7 @@ import {
 import { assertNever, canonicalJson, failure, type Json } from '@postern/core';
 import { type ResourceRef, revisionOf } from './resource-name.ts';
 
-export const AlreadyExists = failure(
+const AlreadyExists = failure(
   'already_exists',
   'resource.already_exists',
   (kind: string, name: string) => `${kind} "${name}" already exists`,
@@ -20,20 +20,20 @@ export const NotFound = failure(
   (kind: string, name: string) => `${kind} "${name}" not found`,
 );
 
-export const RevisionConflict = failure(
+const RevisionConflict = failure(
   'conflict',
   'resource.revision_conflict',
   (kind: string, name: string) => `${kind} "${name}" has changed: its revision does not match, read it again`,
 );
 
-export const OriginConflict = failure(
+const OriginConflict = failure(
   'failed_precondition',
   'resource.origin_conflict',
   (name: string, origin: string) =>
     `kube_cluster "${name}" is managed by another origin (${origin}) and cannot be replaced`,
 );
 
-export const OriginReserved = failure(
+const OriginReserved = failure(
   'invalid_argument',
   'resource.origin_reserved',
   (origin: string) =>

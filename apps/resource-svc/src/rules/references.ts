@@ -3,13 +3,13 @@ import { failure } from '@postern/core';
 import { type Kysely, sql } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 
-export const RoleNotFound = failure(
+const RoleNotFound = failure(
   'not_found',
   'resource.role_not_found',
   (role: string) => `role "${role}" is not found`,
 );
 
-export const RoleInUse = failure(
+const RoleInUse = failure(
   'failed_precondition',
   'resource.role_in_use',
   (role: string, user: string) => `role "${role}" is held by user "${user}": take it from its users first`,

@@ -4,7 +4,7 @@ import { delay, failure } from '@postern/core';
 import type { Kysely } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 
-export const ViewForbidden = failure(
+const ViewForbidden = failure(
   'permission_denied',
   'resource.view_forbidden',
   (kind: string) => `a view of ${kind} is for services of the control plane`,

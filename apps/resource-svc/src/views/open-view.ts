@@ -23,13 +23,13 @@ import {
 } from './view.ts';
 import { deleteUnread, findView, insertView, renewLease } from './view-table.ts';
 
-export const InvalidSelector = failure(
+const InvalidSelector = failure(
   'invalid_argument',
   'resource.invalid_selector',
   (why: string) => `invalid selector: ${why}`,
 );
 
-export const ViewNotFilled = failure(
+const ViewNotFilled = failure(
   'unavailable',
   'resource.view_not_filled',
   () => 'the view is being filled; try again in a moment',

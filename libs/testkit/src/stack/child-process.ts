@@ -23,24 +23,35 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly logDir: string;
+  /** Signals go to the whole process group, as those of a terminal do. */
+  readonly group?: boolean;
 }
 
 /** Starts a process whose output goes to `<logDir>/<name>.log`. */
 export function startProcess(spec: ProcessSpec): RunningProcess {
   const logFile = join(spec.logDir, `${spec.name}.log`);
   const log = createWriteStream(logFile, { flags: 'a' });
-  const child = spawn(spec.command, spec.args, { cwd: spec.cwd, env: spec.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(spec.command, spec.args, {
+    cwd: spec.cwd,
+    env: spec.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: spec.group ?? false,
+  });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
   const exited = untilExit(child);
+  const send = (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    process.kill(spec.group ? -child.pid : child.pid, signal);
+  };
   return {
     name: spec.name,
     pid: child.pid ?? -1,
     logFile,
     exited,
-    stop: (signal = 'SIGTERM') => stop(child, exited, signal),
+    stop: (signal = 'SIGTERM') => stop(send, exited, signal),
     async kill9() {
-      child.kill('SIGKILL');
+      send('SIGKILL');
       await exited;
     },
   };
@@ -53,9 +64,13 @@ function untilExit(child: ChildProcess): Promise<number | NodeJS.Signals> {
   });
 }
 
-async function stop(child: ChildProcess, exited: Promise<number | NodeJS.Signals>, signal: NodeJS.Signals) {
-  child.kill(signal);
-  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+async function stop(
+  send: (signal: NodeJS.Signals) => void,
+  exited: Promise<number | NodeJS.Signals>,
+  signal: NodeJS.Signals,
+): Promise<number | NodeJS.Signals> {
+  send(signal);
+  const timer = setTimeout(() => send('SIGKILL'), 15_000);
   const outcome = await exited;
   clearTimeout(timer);
   return outcome;

@@ -46,11 +46,25 @@ export async function startSeparately(folder: string, replicas = 2): Promise<Sep
   const start = async (service: ServiceName, at: number) => {
     const name = `${service}-${at}`;
     const env = envOf({ folder, dataDir, postgres, nats, ports, replicas }, service, at);
-    running.set(name, startProcess({ name, command: join(root, 'node_modules/.bin/node'), args: [join(root, `apps/${service}/src/main.ts`)], env, cwd: folder, logDir: folder }));
+    running.set(
+      name,
+      startProcess({
+        name,
+        command: join(root, 'node_modules/.bin/node'),
+        args: [join(root, `apps/${service}/src/main.ts`)],
+        env,
+        cwd: folder,
+        logDir: folder,
+      }),
+    );
     await ready(name, ports.get(name)!.diag, running.get(name)!);
   };
-  for (const service of services) await Promise.all(Array.from({ length: replicas }, (_, at) => start(service, at)));
-  const proxyAddrs = Array.from({ length: replicas }, (_, at) => `127.0.0.1:${ports.get(`kube-proxy-${at}`)!.edge}`);
+  for (const service of services)
+    await Promise.all(Array.from({ length: replicas }, (_, at) => start(service, at)));
+  const proxyAddrs = Array.from(
+    { length: replicas },
+    (_, at) => `127.0.0.1:${ports.get(`kube-proxy-${at}`)!.edge}`,
+  );
   await writeFile(join(dataDir, 'proxy-addr'), proxyAddrs[0]!);
   return {
     postgres,
@@ -86,7 +100,11 @@ async function threePorts(): Promise<Ports> {
 async function ready(name: string, diag: number, process: RunningProcess): Promise<void> {
   let ended: number | NodeJS.Signals | undefined;
   void process.exited.then((code) => (ended = code));
-  await until(`${name} is ready`, async () => ended !== undefined || (await fetch(`http://127.0.0.1:${diag}/readyz`)).ok, { withinMs: 60_000 });
+  await until(
+    `${name} is ready`,
+    async () => ended !== undefined || (await fetch(`http://127.0.0.1:${diag}/readyz`)).ok,
+    { withinMs: 60_000 },
+  );
   if (ended !== undefined) throw new Error(`${name} ended with ${ended}: see ${process.logFile}`);
 }
 
@@ -99,10 +117,17 @@ interface Setting {
   readonly replicas: number;
 }
 
-function envOf({ folder, dataDir, postgres, nats, ports, replicas }: Setting, service: ServiceName, at: number): Record<string, string> {
+function envOf(
+  { folder, dataDir, postgres, nats, ports, replicas }: Setting,
+  service: ServiceName,
+  at: number,
+): Record<string, string> {
   const own = ports.get(`${service}-${at}`)!;
   const urls = (name: ServiceName) =>
-    Array.from({ length: replicas }, (_, index) => `https://127.0.0.1:${ports.get(`${name}-${index}`)!.listen}`).join(',');
+    Array.from(
+      { length: replicas },
+      (_, index) => `https://127.0.0.1:${ports.get(`${name}-${index}`)!.listen}`,
+    ).join(',');
   return {
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
@@ -130,13 +155,27 @@ interface Own {
   readonly replicas: number;
 }
 
-function extras(service: ServiceName, { dataDir, folder, own, at, ports, replicas }: Own): Record<string, string> {
-  const edges = Array.from({ length: replicas }, (_, index) => `127.0.0.1:${ports.get(`kube-proxy-${index}`)!.edge}`).join(',');
+function extras(
+  service: ServiceName,
+  { dataDir, folder, own, at, ports, replicas }: Own,
+): Record<string, string> {
+  const edges = Array.from(
+    { length: replicas },
+    (_, index) => `127.0.0.1:${ports.get(`kube-proxy-${index}`)!.edge}`,
+  ).join(',');
   if (service === 'join-svc') {
-    return { POSTERN_DATA_DIR: dataDir, POSTERN_ADMIN_IDENTITY_FILE: join(dataDir, 'admin-identity.pem'), POSTERN_PUBLIC_ADDR: edges };
+    return {
+      POSTERN_DATA_DIR: dataDir,
+      POSTERN_ADMIN_IDENTITY_FILE: join(dataDir, 'admin-identity.pem'),
+      POSTERN_PUBLIC_ADDR: edges,
+    };
   }
-  const joined = { POSTERN_CA_FILE: join(dataDir, 'ca.pem'), POSTERN_DATA_DIR: join(folder, `${service}-${at}`) };
-  return service === 'kube-proxy' ? {
+  const joined = {
+    POSTERN_CA_FILE: join(dataDir, 'ca.pem'),
+    POSTERN_DATA_DIR: join(folder, `${service}-${at}`),
+  };
+  return service === 'kube-proxy'
+    ? {
         ...joined,
         POSTERN_PUBLIC_ADDR: `127.0.0.1:${own.edge}`,
         POSTERN_LISTEN: `127.0.0.1:${own.edge}`,

@@ -26,7 +26,11 @@ export function toolsFor(person: { home: string; dataDir: string; identityFile?:
     POSTERN_DATA_DIR: person.dataDir,
     ...(person.identityFile ? { TELEPORT_IDENTITY_FILE: person.identityFile } : {}),
   };
-  const merged = (options: CommandOptions = {}) => ({ ...options, env: { ...env, ...options.env }, cwd: options.cwd ?? person.home });
+  const merged = (options: CommandOptions = {}) => ({
+    ...options,
+    env: { ...env, ...options.env },
+    cwd: options.cwd ?? person.home,
+  });
   return {
     env,
     run: (tool, args, options) => runCommand(join(root, 'bin', tool), args, merged(options)),
@@ -39,7 +43,12 @@ export function toolsFor(person: { home: string; dataDir: string; identityFile?:
 export function plain(text: string): string {
   return text
     .split('\n')
-    .map((line) => line.replaceAll(/[ \t]+/g, ' ').trimEnd().toLowerCase())
+    .map((line) =>
+      line
+        .replaceAll(/[ \t]+/g, ' ')
+        .trimEnd()
+        .toLowerCase(),
+    )
     .join('\n')
     .trim();
 }

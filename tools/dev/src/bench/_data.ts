@@ -36,7 +36,11 @@ export async function benchDataPath(stack: SeparateStack, folder: string): Promi
   const server = await pki.issue('upstream', { commonName: 'upstream', hosts: ['127.0.0.1', 'localhost'] });
   const client = await pki.issue('client', { commonName: 'client' });
   const upstreamPort = await freePort();
-  const upstream = spawn(process.execPath, [join(here, 'upstream.ts'), String(upstreamPort), server.cert, server.key, pki.ca.cert], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const upstream = spawn(
+    process.execPath,
+    [join(here, 'upstream.ts'), String(upstreamPort), server.cert, server.key, pki.ca.cert],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   await new Promise((resolve) => upstream.stdout.once('data', resolve));
   const nginxPort = await freePort();
   const nginx = await startNginx({
@@ -53,8 +57,20 @@ export async function benchDataPath(stack: SeparateStack, folder: string): Promi
     upstreamName: 'localhost',
   });
   try {
-    const kubeconfig = writeKubeconfig(join(folder, 'bench.kubeconfig'), { server: `https://127.0.0.1:${upstreamPort}`, caFile: pki.ca.cert, client });
-    const peer: Side = { origin: `https://127.0.0.1:${nginxPort}`, prefix: '', pids: nginx.workerPids, servername: 'localhost', certFile: client.cert, keyFile: client.key, caFile: pki.ca.cert };
+    const kubeconfig = writeKubeconfig(join(folder, 'bench.kubeconfig'), {
+      server: `https://127.0.0.1:${upstreamPort}`,
+      caFile: pki.ca.cert,
+      client,
+    });
+    const peer: Side = {
+      origin: `https://127.0.0.1:${nginxPort}`,
+      prefix: '',
+      pids: nginx.workerPids,
+      servername: 'localhost',
+      certFile: client.cert,
+      keyFile: client.key,
+      caFile: pki.ca.cert,
+    };
     const ours = await edgeSide(stack, folder, kubeconfig);
     return await compare(ours, peer);
   } finally {
@@ -66,11 +82,23 @@ export async function benchDataPath(stack: SeparateStack, folder: string): Promi
 export async function edgeSide(stack: SeparateStack, folder: string, kubeconfig: string): Promise<Side> {
   const file = join(folder, 'bench-cluster.yaml');
   const encoded = readFileSync(kubeconfig).toString('base64');
-  writeFileSync(file, `kind: kube_cluster\nversion: v3\nmetadata:\n  name: bench\n  labels:\n    postern.dev/agent: local\nspec:\n  kubeconfig: ${encoded}\n`);
+  writeFileSync(
+    file,
+    `kind: kube_cluster\nversion: v3\nmetadata:\n  name: bench\n  labels:\n    postern.dev/agent: local\nspec:\n  kubeconfig: ${encoded}\n`,
+  );
   await stack.admin.must('tctl', ['create', '-f', file]);
-  await until('bench is served', async () => (await stack.admin.must('tsh', ['kube', 'ls'])).includes('bench'));
-  const identity = await openIdentity(locateIdentity({ proxy: stack.proxyAddrs[0], env: stack.admin.env, cwd: folder }), systemClock);
-  const files = { certFile: join(folder, 'admin.crt'), keyFile: join(folder, 'admin.key'), caFile: join(folder, 'edge-ca.crt') };
+  await until('bench is served', async () =>
+    (await stack.admin.must('tsh', ['kube', 'ls'])).includes('bench'),
+  );
+  const identity = await openIdentity(
+    locateIdentity({ proxy: stack.proxyAddrs[0], env: stack.admin.env, cwd: folder }),
+    systemClock,
+  );
+  const files = {
+    certFile: join(folder, 'admin.crt'),
+    keyFile: join(folder, 'admin.key'),
+    caFile: join(folder, 'edge-ca.crt'),
+  };
   writeFileSync(files.certFile, identity.certificate, { mode: 0o600 });
   writeFileSync(files.keyFile, identity.key, { mode: 0o600 });
   writeFileSync(files.caFile, identity.caPem);
@@ -111,7 +139,10 @@ interface Comparison {
   readonly protocol: Protocol;
 }
 
-async function compareSmall({ limit, ...comparison }: Comparison & { readonly limit: number }): Promise<Measured> {
+async function compareSmall({
+  limit,
+  ...comparison
+}: Comparison & { readonly limit: number }): Promise<Measured> {
   const { nginx, ours } = await costs(comparison, small, 7000);
   const ratio = ours.microseconds / nginx.microseconds;
   const { p99Ms, failed } = ours.result;
@@ -136,12 +167,19 @@ async function compareLarge(comparison: Comparison): Promise<Measured> {
 }
 
 /** In turns, so that what else the machine does falls on both; of each side the round in the middle counts. */
-export async function costs({ ours, nginx, protocol }: Comparison, path: string, requests: number): Promise<Pair> {
+export async function costs(
+  { ours, nginx, protocol }: Comparison,
+  path: string,
+  requests: number,
+): Promise<Pair> {
   for (const side of [nginx, ours]) await cost(side, protocol, { path, requests: requests / 5 });
   const pairs: Pair[] = [];
   while (pairs.length < rounds) {
     const theirs = await cost(nginx, protocol, { path, requests });
-    if (theirs.result.failed > 0) throw new Error(`nginx failed ${theirs.result.failed} of ${requests} requests: there is nothing to compare with`);
+    if (theirs.result.failed > 0)
+      throw new Error(
+        `nginx failed ${theirs.result.failed} of ${requests} requests: there is nothing to compare with`,
+      );
     pairs.push({ nginx: theirs, ours: await cost(ours, protocol, { path, requests }) });
   }
   return { nginx: middle(pairs.map((pair) => pair.nginx)), ours: middle(pairs.map((pair) => pair.ours)) };
@@ -151,8 +189,13 @@ function middle(costs: readonly Cost[]): Cost {
   return costs.toSorted((a, b) => a.microseconds - b.microseconds)[Math.floor(costs.length / 2)]!;
 }
 
-export async function cost(side: Side, protocol: Protocol, { path, requests }: Pick<LoadPlan, 'path' | 'requests'>): Promise<Cost> {
-  const spread = protocol === 'h1' ? { connections: 16, perConnection: 1 } : { connections: 4, perConnection: 8 };
+export async function cost(
+  side: Side,
+  protocol: Protocol,
+  { path, requests }: Pick<LoadPlan, 'path' | 'requests'>,
+): Promise<Cost> {
+  const spread =
+    protocol === 'h1' ? { connections: 16, perConnection: 1 } : { connections: 4, perConnection: 8 };
   const before = cpuSeconds(side.pids);
   const result = await load({ ...side, ...spread, protocol, path: side.prefix + path, requests });
   const used = cpuSeconds(side.pids) - before;
@@ -160,7 +203,10 @@ export async function cost(side: Side, protocol: Protocol, { path, requests }: P
 }
 
 export function load(plan: LoadPlan): Promise<LoadResult> {
-  const child = spawn(process.execPath, [join(here, 'load.ts'), JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 120_000 });
+  const child = spawn(process.execPath, [join(here, 'load.ts'), JSON.stringify(plan)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 120_000,
+  });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += String(chunk)));
   return new Promise((resolve, reject) => {

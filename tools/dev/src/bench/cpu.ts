@@ -15,6 +15,9 @@ export function cpuSeconds(pids: readonly number[], { ended = false }: CpuOption
 
 function ofProcess(pid: number, ended: boolean): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, ended ? 15 : 13);
+  const ticks = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, ended ? 15 : 13);
   return ticks.reduce((sum, each) => sum + Number(each), 0) / ticksPerSecond;
 }

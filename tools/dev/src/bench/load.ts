@@ -33,7 +33,12 @@ interface Answer {
 }
 
 const plan = JSON.parse(process.argv[2] ?? '{}') as LoadPlan;
-const tls = { cert: readFileSync(plan.certFile), key: readFileSync(plan.keyFile), ca: readFileSync(plan.caFile), servername: plan.servername };
+const tls = {
+  cert: readFileSync(plan.certFile),
+  key: readFileSync(plan.keyFile),
+  ca: readFileSync(plan.caFile),
+  servername: plan.servername,
+};
 const clients = plan.protocol === 'h1' ? h1Clients() : h2Clients();
 console.log(JSON.stringify(await drive(clients)));
 process.exit(0);
@@ -57,13 +62,29 @@ async function drive(send: readonly (() => Promise<Answer>)[]): Promise<LoadResu
   );
   const sorted = Float64Array.from(times).toSorted();
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { ok: tally.ok, failed: tally.failed, bytes: tally.bytes, seconds: (performance.now() - start) / 1000, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return {
+    ok: tally.ok,
+    failed: tally.failed,
+    bytes: tally.bytes,
+    seconds: (performance.now() - start) / 1000,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+  };
 }
 
 function h1Clients(): (() => Promise<Answer>)[] {
-  const pool = new Pool(plan.origin, { connections: plan.connections, pipelining: 1, connect: tls, allowH2: false });
+  const pool = new Pool(plan.origin, {
+    connections: plan.connections,
+    pipelining: 1,
+    connect: tls,
+    allowH2: false,
+  });
   const request = async () => {
-    const { statusCode, body } = await pool.request({ method: 'GET', path: plan.path, headers: { accept: 'application/json' } });
+    const { statusCode, body } = await pool.request({
+      method: 'GET',
+      path: plan.path,
+      headers: { accept: 'application/json' },
+    });
     let bytes = 0;
     for await (const chunk of body) bytes += (chunk as Buffer).length;
     return { status: statusCode, bytes };
@@ -73,7 +94,9 @@ function h1Clients(): (() => Promise<Answer>)[] {
 
 function h2Clients(): (() => Promise<Answer>)[] {
   const sessions = Array.from({ length: plan.connections }, () => connect(plan.origin, tls));
-  return sessions.flatMap((session) => Array.from({ length: plan.perConnection }, () => () => h2Request(session)));
+  return sessions.flatMap((session) =>
+    Array.from({ length: plan.perConnection }, () => () => h2Request(session)),
+  );
 }
 
 function h2Request(session: ClientHttp2Session): Promise<Answer> {

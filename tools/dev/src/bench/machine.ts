@@ -59,7 +59,12 @@ function childrenOf(pid: number): number[] {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);
     const lists = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8'));
-    return lists.flatMap((list) => list.split(' ').filter((word) => word.trim() !== '').map(Number));
+    return lists.flatMap((list) =>
+      list
+        .split(' ')
+        .filter((word) => word.trim() !== '')
+        .map(Number),
+    );
   } catch {
     // It has ended meanwhile.
     return [];

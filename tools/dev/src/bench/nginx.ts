@@ -26,7 +26,9 @@ export async function startNginx(plan: NginxPlan): Promise<{ workerPids: number[
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const children = `/proc/${child.pid}/task/${child.pid}/children`;
   const workerPids = await until('nginx has a worker', () => {
-    const pids = existsSync(children) ? readFileSync(children, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
+    const pids = existsSync(children)
+      ? readFileSync(children, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+      : [];
     return pids.length > 0 && pids;
   });
   return {

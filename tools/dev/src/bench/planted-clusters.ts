@@ -14,7 +14,10 @@ export class PlantedClusters {
   readonly #store: ResourceEventStore;
   readonly #versions: Int32Array;
 
-  constructor(store: ResourceEventStore, { clusters, selectors }: { readonly clusters: number; readonly selectors: number }) {
+  constructor(
+    store: ResourceEventStore,
+    { clusters, selectors }: { readonly clusters: number; readonly selectors: number },
+  ) {
     this.count = clusters;
     this.teams = selectors;
     this.#store = store;
@@ -24,9 +27,19 @@ export class PlantedClusters {
   /** Records them all, events and rows together, as resource-svc does one by one. */
   async plant(): Promise<void> {
     for (let from = 0; from < this.count; from += batchSize) {
-      const made = Array.from({ length: Math.min(batchSize, this.count - from) }, (_, at) => this.#next(from + at));
-      const rows = made.map(({ id, doc, version }) => ({ kind: 'kube_cluster', id, version, doc: JSON.stringify(doc), secrets: '{}' }));
-      await this.#store.append(made.map(itemOf), { also: (trx) => trx.insertInto('resource').values(rows).execute() });
+      const made = Array.from({ length: Math.min(batchSize, this.count - from) }, (_, at) =>
+        this.#next(from + at),
+      );
+      const rows = made.map(({ id, doc, version }) => ({
+        kind: 'kube_cluster',
+        id,
+        version,
+        doc: JSON.stringify(doc),
+        secrets: '{}',
+      }));
+      await this.#store.append(made.map(itemOf), {
+        also: (trx) => trx.insertInto('resource').values(rows).execute(),
+      });
     }
   }
 
@@ -37,7 +50,12 @@ export class PlantedClusters {
     const columns = { version, doc: JSON.stringify(made.doc) };
     await this.#store.append([itemOf(made)], {
       also: (trx) =>
-        trx.updateTable('resource').set(columns).where('kind', '=', 'kube_cluster').where('id', '=', id).execute(),
+        trx
+          .updateTable('resource')
+          .set(columns)
+          .where('kind', '=', 'kube_cluster')
+          .where('id', '=', id)
+          .execute(),
     });
   }
 
@@ -63,7 +81,11 @@ export class PlantedClusters {
       env: ['prod', 'stage', 'test', 'dev'][index % 4]!,
       build: String(version),
     };
-    return { id, version, doc: { kind: 'kube_cluster', version: 'v3', metadata: { name: id, labels }, spec: {} } };
+    return {
+      id,
+      version,
+      doc: { kind: 'kube_cluster', version: 'v3', metadata: { name: id, labels }, spec: {} },
+    };
   }
 }
 
@@ -80,8 +102,19 @@ interface Made {
 }
 
 function itemOf({ id, version, doc }: Made): AppendItem {
-  const event = ResourceUpserted({ kind: 'kube_cluster', id, created: version === 1, resource: doc, secrets: {} });
-  return { stream: `kube_cluster/${id}`, version, id: uuidv7(), event: event as unknown as AppendItem['event'] };
+  const event = ResourceUpserted({
+    kind: 'kube_cluster',
+    id,
+    created: version === 1,
+    resource: doc,
+    secrets: {},
+  });
+  return {
+    stream: `kube_cluster/${id}`,
+    version,
+    id: uuidv7(),
+    event: event as unknown as AppendItem['event'],
+  };
 }
 
 function idOf(index: number): string {

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { connectBus, eventStream } from '@postern/bus';
 import { Secret, systemClock } from '@postern/core';
-import { createAuthority, generateKeyPair, HeldIdentity, issueCertificate, newKeyText } from '@postern/identity';
+import {
+  createAuthority,
+  generateKeyPair,
+  HeldIdentity,
+  issueCertificate,
+  newKeyText,
+} from '@postern/identity';
 import { openResourceStore, resourceService } from '@postern/resource-svc';
 import { startTelemetry } from '@postern/telemetry';
 import type { Servers } from './servers.ts';

@@ -39,7 +39,9 @@ async function runSection(section: Section, folder: string, signal: AbortSignal)
   try {
     printTable(section.title, await unlessAborted(measuring, signal));
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
-    console.log(`  (${seconds} s; other programs used ${(othersShare() * 100).toFixed(0)} % of the machine meanwhile)`);
+    console.log(
+      `  (${seconds} s; other programs used ${(othersShare() * 100).toFixed(0)} % of the machine meanwhile)`,
+    );
     return true;
   } catch (error) {
     console.error(`${section.name}: ${error instanceof Error ? error.stack : String(error)}`);

@@ -28,7 +28,11 @@ export function median(values: readonly number[]): number {
 }
 
 /** Does something at an even rate, whether or not the last one is done, and waits for all of it. */
-export async function atRate(perSecond: number, count: number, act: (index: number) => Promise<void>): Promise<void> {
+export async function atRate(
+  perSecond: number,
+  count: number,
+  act: (index: number) => Promise<void>,
+): Promise<void> {
   const running: Promise<void>[] = [];
   const started = performance.now();
   while (running.length < count) {

@@ -35,7 +35,11 @@ const loads: readonly Load[] = [
 ];
 
 /** How fast events are recorded, and how soon a durable consumer has them, on a Postgres and a NATS of its own. */
-export async function benchStore(folder: string, scope: AsyncDisposableStack, plan = usualPlan): Promise<Measured[]> {
+export async function benchStore(
+  folder: string,
+  scope: AsyncDisposableStack,
+  plan = usualPlan,
+): Promise<Measured[]> {
   const servers = await startServers(folder, scope);
   const options = { url: servers.postgresUrl, schema: 'bench', context: 'resource' } as const;
   const store = scope.use(await openEventStore(options));
@@ -50,7 +54,11 @@ interface Round {
   readonly times: Samples;
 }
 
-async function measureAppend(store: EventStore, load: Load, { rounds, roundMs }: StorePlan): Promise<Measured> {
+async function measureAppend(
+  store: EventStore,
+  load: Load,
+  { rounds, roundMs }: StorePlan,
+): Promise<Measured> {
   const { writers, batch, must } = load;
   const done: Round[] = [];
   // Batches are shorter: a relay publishes all of it afterwards.
@@ -89,7 +97,11 @@ interface Delivery {
 }
 
 /** Append, relay and consumer as a service has them: relay beside the store, consumer on another connection. */
-async function measureDelivery(store: EventStore, servers: Servers, { scope, plan }: Delivery): Promise<Measured[]> {
+async function measureDelivery(
+  store: EventStore,
+  servers: Servers,
+  { scope, plan }: Delivery,
+): Promise<Measured[]> {
   const bus = scope.use(await connectBus({ servers: servers.natsUrl, name: 'bench-relay' }));
   const reader = scope.use(await connectBus({ servers: servers.natsUrl, name: 'bench-consumer' }));
   await bus.reconcileStreams([eventStream('resource')]);
@@ -123,7 +135,12 @@ async function measureDelivery(store: EventStore, servers: Servers, { scope, pla
   const met = fromCommit.at(0.5) <= 5 && fromCommit.at(0.99) <= 50;
   return [
     backlogRow,
-    { path: `commit → durable consumer, ${at}`, figure: `${fromCommit}`, target: 'p50 ≤ 5 ms, p99 ≤ 50 ms', met },
+    {
+      path: `commit → durable consumer, ${at}`,
+      figure: `${fromCommit}`,
+      target: 'p50 ≤ 5 ms, p99 ≤ 50 ms',
+      met,
+    },
     { path: `append begun → durable consumer, ${at}`, figure: `${fromStart}` },
   ];
 }
@@ -142,7 +159,10 @@ async function measureBacklog(store: EventStore, bus: Bus, scope: AsyncDisposabl
 }
 
 /** Waits until a count stops growing; the seconds are those until its last growth. */
-async function untilStill(count: () => Promise<number>, started: number): Promise<{ count: number; seconds: number }> {
+async function untilStill(
+  count: () => Promise<number>,
+  started: number,
+): Promise<{ count: number; seconds: number }> {
   let last = { count: await count(), seconds: 0 };
   const isStill = async () => {
     const now = await count();

@@ -4,19 +4,41 @@ import { createServer } from 'node:https';
 /** A stand-in for an API server that costs as little as possible: fixed answers over TLS with a client certificate. */
 const [portText, certFile, keyFile, caFile] = process.argv.slice(2) as [string, string, string, string];
 
-const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web-1', namespace: 'default', annotations: { padding: 'x'.repeat(1800) } } };
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web-1', namespace: 'default', annotations: { padding: 'x'.repeat(1800) } },
+};
 const small = Buffer.from(JSON.stringify(pod));
-const items = Array.from({ length: 500 }, (_, index) => ({ metadata: { name: `web-${index}`, namespace: 'default', annotations: { padding: 'x'.repeat(1980) } } }));
-const large = Buffer.from(JSON.stringify({ apiVersion: 'v1', kind: 'PodList', metadata: { resourceVersion: '1' }, items }));
+const items = Array.from({ length: 500 }, (_, index) => ({
+  metadata: { name: `web-${index}`, namespace: 'default', annotations: { padding: 'x'.repeat(1980) } },
+}));
+const large = Buffer.from(
+  JSON.stringify({ apiVersion: 'v1', kind: 'PodList', metadata: { resourceVersion: '1' }, items }),
+);
 
 createServer(
-  { cert: readFileSync(certFile), key: readFileSync(keyFile), ca: readFileSync(caFile), requestCert: true, rejectUnauthorized: true, keepAliveTimeout: 60_000 },
+  {
+    cert: readFileSync(certFile),
+    key: readFileSync(keyFile),
+    ca: readFileSync(caFile),
+    requestCert: true,
+    rejectUnauthorized: true,
+    keepAliveTimeout: 60_000,
+  },
   (request, response) => {
     const target = request.url ?? '';
-    if (target.startsWith('/version')) return void answer(response, Buffer.from('{"major":"1","minor":"30","gitVersion":"v1.30.0"}'));
+    if (target.startsWith('/version'))
+      return void answer(response, Buffer.from('{"major":"1","minor":"30","gitVersion":"v1.30.0"}'));
     if (request.method === 'POST') {
       request.resume();
-      return void answer(response, Buffer.from('{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}'), 201);
+      return void answer(
+        response,
+        Buffer.from(
+          '{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}',
+        ),
+        201,
+      );
     }
     answer(response, target.startsWith('/api/v1/namespaces/default/pods/') ? small : large);
   },

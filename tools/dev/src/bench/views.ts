@@ -44,11 +44,18 @@ interface World {
 }
 
 /** What it costs to read a label view: all of it for a new reader, and each change for everyone who reads it. */
-export async function benchViews(folder: string, scope: AsyncDisposableStack, plan = usualPlan): Promise<Measured[]> {
+export async function benchViews(
+  folder: string,
+  scope: AsyncDisposableStack,
+  plan = usualPlan,
+): Promise<Measured[]> {
   const servers = await startServers(folder, scope);
   const started = performance.now();
   const world = await makeWorld(servers, scope, plan);
-  const setUp = { path: `set-up of ${plan.clusters.toLocaleString('en')} clusters`, figure: `${((performance.now() - started) / 1000).toFixed(0)} s` };
+  const setUp = {
+    path: `set-up of ${plan.clusters.toLocaleString('en')} clusters`,
+    figure: `${((performance.now() - started) / 1000).toFixed(0)} s`,
+  };
   const first = await openEverySelector(world);
   const shared = await openMoreReaders(world);
   const quiet = await openQuietly(world);
@@ -73,7 +80,9 @@ async function makeWorld(servers: Servers, scope: AsyncDisposableStack, plan: Vi
 
 async function startService(servers: Servers, scope: AsyncDisposableStack): Promise<ChildProcess> {
   const child = fork(join(import.meta.dirname, 'resource-process.ts'), [JSON.stringify(servers)]);
-  const exited = new Promise<never>((_, reject) => child.once('exit', (code) => reject(new Error(`resource-svc ended with ${code}`))));
+  const exited = new Promise<never>((_, reject) =>
+    child.once('exit', (code) => reject(new Error(`resource-svc ended with ${code}`))),
+  );
   scope.defer(async () => {
     child.kill('SIGTERM');
     await exited.catch(() => {});
@@ -95,7 +104,8 @@ async function untilFollowed({ plan, planted, readers, deliveries }: World): Pro
 async function openEverySelector({ plan, planted, readers }: World): Promise<Measured> {
   const times = new Samples();
   const each = plan.clusters / plan.selectors;
-  for (let team = 1; team < plan.selectors; team += 1) times.add(await readers.open(planted.selectorOf(team), each));
+  for (let team = 1; team < plan.selectors; team += 1)
+    times.add(await readers.open(planted.selectorOf(team), each));
   return {
     path: `new selector → its first reader holds ${each} of ${plan.clusters.toLocaleString('en')}`,
     figure: `${times}`,
@@ -111,20 +121,25 @@ async function openMoreReaders({ plan, planted, readers, service }: World): Prom
   const [before, cpuBefore] = [readers.count, cpuSeconds([service.pid!])];
   let next = readers.count;
   const openSome = async () => {
-    while (next < plan.readers && performance.now() - started < plan.openingMs) await readers.open(planted.selectorOf(next++ % plan.selectors), each);
+    while (next < plan.readers && performance.now() - started < plan.openingMs)
+      await readers.open(planted.selectorOf(next++ % plan.selectors), each);
   };
   await Promise.all(Array.from({ length: openingAtOnce }, openSome));
   const [opened, seconds] = [readers.count - before, (performance.now() - started) / 1000];
   const cpu = ((cpuSeconds([service.pid!]) - cpuBefore) / opened) * 1000;
   return [
-    { path: `${opened} more readers, ${openingAtOnce} at once`, figure: `${(opened / seconds).toFixed(0)} readers/s, ${cpu.toFixed(1)} ms CPU of resource-svc each` },
+    {
+      path: `${opened} more readers, ${openingAtOnce} at once`,
+      figure: `${(opened / seconds).toFixed(0)} readers/s, ${cpu.toFixed(1)} ms CPU of resource-svc each`,
+    },
   ];
 }
 
 async function openQuietly({ plan, planted, readers }: World): Promise<Measured> {
   const times = new Samples();
   const each = plan.clusters / plan.selectors;
-  for (let at = 0; at < quietReaders; at += 1) times.add(await readers.open(planted.selectorOf((at * 7) % plan.selectors), each));
+  for (let at = 0; at < quietReaders; at += 1)
+    times.add(await readers.open(planted.selectorOf((at * 7) % plan.selectors), each));
   return {
     path: `open view → a new reader holds ${each} of ${plan.clusters.toLocaleString('en')}`,
     figure: `p50 ${times.at(0.5).toFixed(1)} ms, slowest of ${quietReaders} ${times.at(1).toFixed(1)} ms`,

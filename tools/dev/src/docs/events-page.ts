@@ -3,8 +3,13 @@ import type { EventType } from '@postern/contracts';
 
 /** docs/events.md: every event type with its subject and schema. */
 export function eventsPage(): string {
-  const types = Object.values(contracts).filter(isEventType).toSorted((a, b) => a.context.localeCompare(b.context) || a.type.localeCompare(b.type));
-  const rows = types.map((event) => `| [${event.type}](#${event.type.toLowerCase()}) | ${event.context} | ${event.v} | ${event.summary} |`);
+  const types = Object.values(contracts)
+    .filter(isEventType)
+    .toSorted((a, b) => a.context.localeCompare(b.context) || a.type.localeCompare(b.type));
+  const rows = types.map(
+    (event) =>
+      `| [${event.type}](#${event.type.toLowerCase()}) | ${event.context} | ${event.v} | ${event.summary} |`,
+  );
   return [
     '# Events',
     '',
@@ -19,7 +24,16 @@ export function eventsPage(): string {
 }
 
 function section(event: EventType): string[] {
-  return ['', `## ${event.type}`, '', event.summary, '', '```json', JSON.stringify(event.schema, null, 2), '```'];
+  return [
+    '',
+    `## ${event.type}`,
+    '',
+    event.summary,
+    '',
+    '```json',
+    JSON.stringify(event.schema, null, 2),
+    '```',
+  ];
 }
 
 function isEventType(value: unknown): value is EventType {

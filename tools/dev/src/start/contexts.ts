@@ -15,7 +15,8 @@ type Section = Readonly<Record<string, unknown>>;
 /** The contexts of a kubeconfig file on this machine. Throws when the file is not one. */
 export function contextsOf(file: string): ContextCluster[] {
   const config: unknown = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0 });
-  if (!isPlainObject(config) || !Array.isArray(config['contexts'])) throw new Error(`${file} is not a kubeconfig: it has no contexts`);
+  if (!isPlainObject(config) || !Array.isArray(config['contexts']))
+    throw new Error(`${file} is not a kubeconfig: it has no contexts`);
   const contexts = config['contexts'] as { name: string; context: { cluster: string; user: string } }[];
   return contexts.map(({ name, context }) => ({
     name: name.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
@@ -47,8 +48,10 @@ function inlined(section: Section, file: string): Section {
   return Object.fromEntries(
     Object.entries(section).map(([key, value]) => {
       const inlineKey = fileFields[key];
-      if (inlineKey) return [inlineKey, readFileSync(resolve(dirname(file), String(value))).toString('base64')];
-      if (key === 'tokenFile') return ['token', readFileSync(resolve(dirname(file), String(value)), 'utf8').trim()];
+      if (inlineKey)
+        return [inlineKey, readFileSync(resolve(dirname(file), String(value))).toString('base64')];
+      if (key === 'tokenFile')
+        return ['token', readFileSync(resolve(dirname(file), String(value)), 'utf8').trim()];
       return [key, value];
     }),
   );

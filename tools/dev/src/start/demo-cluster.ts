@@ -1,6 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type KubeApiServer, locateKubectl, type Progress, runCommand, startKubeApiServer } from '@postern/lab';
+import {
+  type KubeApiServer,
+  locateKubectl,
+  type Progress,
+  runCommand,
+  startKubeApiServer,
+} from '@postern/lab';
 import { stringify } from 'yaml';
 
 /** What the demo cluster lets Postern do, and whom Postern's admin is in it. */
@@ -45,7 +51,10 @@ export async function startDemoCluster(options: {
   return { server, kubeconfig: kubeconfigOf(server, client) };
 }
 
-function kubeconfigOf(server: KubeApiServer, client: { readonly cert: string; readonly key: string }): string {
+function kubeconfigOf(
+  server: KubeApiServer,
+  client: { readonly cert: string; readonly key: string },
+): string {
   const base64 = (file: string) => readFileSync(file).toString('base64');
   const cluster = { server: server.url, 'certificate-authority-data': base64(server.caFile) };
   const user = { 'client-certificate-data': base64(client.cert), 'client-key-data': base64(client.key) };
@@ -59,7 +68,11 @@ function kubeconfigOf(server: KubeApiServer, client: { readonly cert: string; re
   });
 }
 
-function binding(name: string, role: string, subject: { readonly kind: string; readonly name: string }): object {
+function binding(
+  name: string,
+  role: string,
+  subject: { readonly kind: string; readonly name: string },
+): object {
   return {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRoleBinding',

@@ -40,7 +40,8 @@ export function readOptions(args: readonly string[], callerFolder: string): Star
     strict: true,
   });
   const absolute = (path: string) => (isAbsolute(path) ? path : join(callerFolder, path));
-  if (!/^.+:\d{1,5}$/.test(values['public-addr'])) throw new Error(`--public-addr must be HOST:PORT, got ${values['public-addr']}`);
+  if (!/^.+:\d{1,5}$/.test(values['public-addr']))
+    throw new Error(`--public-addr must be HOST:PORT, got ${values['public-addr']}`);
   return {
     demo: values.demo && values.kubeconfig === undefined,
     kubeconfig: values.kubeconfig === undefined ? undefined : absolute(values.kubeconfig),

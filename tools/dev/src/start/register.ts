@@ -32,7 +32,9 @@ export async function registerClusters(clusters: readonly ContextCluster[], to: 
       to.progress(`the cluster ${name} was not registered: ${messageOf(error)}`);
     }
   }
-  await untilServed(registered, async () => (await api.inventory.clusters()).filter((c) => c.health === 'online').map((c) => c.name));
+  await untilServed(registered, async () =>
+    (await api.inventory.clusters()).filter((c) => c.health === 'online').map((c) => c.name),
+  );
 }
 
 async function untilServed(names: readonly string[], served: () => Promise<string[]>): Promise<void> {

@@ -28,21 +28,32 @@ export async function startSystem(options: StartOptions, context: StartContext):
   await using scope = new AsyncDisposableStack();
   const { progress, signal } = context;
   const dataDir = openDataDir(options.dataDir);
-  scope.use(takeOver(dataDir.path));
+  scope.use(await takeOver(dataDir.path, progress));
   const env = await startServers(dataDir, scope, context);
   signal.throwIfAborted();
   await startServices(dataDir, { scope, env, options });
   progress('the five services are running');
   signal.throwIfAborted();
   const clusters = await clustersOf(options, { dataDir, scope, context });
-  await registerClusters(clusters, { proxy: options.publicAddr, identityFile: dataDir.adminIdentityFile, progress });
+  await registerClusters(clusters, {
+    proxy: options.publicAddr,
+    identityFile: dataDir.adminIdentityFile,
+    progress,
+  });
   signal.throwIfAborted();
-  tellReady(options, clusters.map((cluster) => cluster.name));
+  tellReady(
+    options,
+    clusters.map((cluster) => cluster.name),
+  );
   return scope.move();
 }
 
 /** Postgres and NATS, embedded unless the environment names others, and the variables that lead to them. */
-async function startServers(dataDir: DataDir, scope: AsyncDisposableStack, { progress }: StartContext): Promise<Environment> {
+async function startServers(
+  dataDir: DataDir,
+  scope: AsyncDisposableStack,
+  { progress }: StartContext,
+): Promise<Environment> {
   const shared = { POSTERN_KEY_FILE: dataDir.keyFile, POSTERN_JOIN_TOKEN_FILE: dataDir.serviceTokenFile };
   let postgresUrl = process.env['POSTERN_PG_URL'];
   if (!postgresUrl) {
@@ -52,7 +63,9 @@ async function startServers(dataDir: DataDir, scope: AsyncDisposableStack, { pro
   }
   const natsUrl = process.env['POSTERN_NATS_URL'];
   if (natsUrl) return { ...shared, POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
-  const operator = JSON.parse(keep(dataDir.busKeysFile, () => JSON.stringify(createOperatorConfig()))) as OperatorConfig;
+  const operator = JSON.parse(
+    keep(dataDir.busKeysFile, () => JSON.stringify(createOperatorConfig())),
+  ) as OperatorConfig;
   writeSecret(dataDir.busAccountSeedFile, `${operator.accountSeed}\n`);
   const nats = await startNats({ dir: dataDir.folder('nats'), config: operator.config, progress });
   scope.defer(nats.stop);
@@ -85,11 +98,19 @@ async function startServices(dataDir: DataDir, { scope, env, options }: Composit
     POSTERN_PUBLIC_ADDR: options.publicAddr,
   };
   const own = (name: string) => ({ POSTERN_DATA_DIR: dataDir.folder(join('services', name)) });
-  const joinEnv = { ...common, POSTERN_DATA_DIR: dataDir.path, POSTERN_ADMIN_IDENTITY_FILE: dataDir.adminIdentityFile };
+  const joinEnv = {
+    ...common,
+    POSTERN_DATA_DIR: dataDir.path,
+    POSTERN_ADMIN_IDENTITY_FILE: dataDir.adminIdentityFile,
+  };
   const joinSvc = scope.use(await startJoinSvc(readConfig(joinConfig, joinEnv)));
   const joined = { ...common, POSTERN_JOIN_URL: joinSvc.url, POSTERN_CA_FILE: dataDir.caFile };
-  const resourceSvc = scope.use(await startResourceSvc(readConfig(resourceConfig, { ...joined, ...own('resource-svc') })));
-  const inventorySvc = scope.use(await startInventorySvc(readConfig(inventoryConfig, { ...joined, ...own('inventory-svc') })));
+  const resourceSvc = scope.use(
+    await startResourceSvc(readConfig(resourceConfig, { ...joined, ...own('resource-svc') })),
+  );
+  const inventorySvc = scope.use(
+    await startInventorySvc(readConfig(inventoryConfig, { ...joined, ...own('inventory-svc') })),
+  );
   const urls = { POSTERN_RESOURCE_URL: resourceSvc.url, POSTERN_INVENTORY_URL: inventorySvc.url };
   const proxyEnv = {
     ...joined,
@@ -100,7 +121,9 @@ async function startServices(dataDir: DataDir, { scope, env, options }: Composit
     POSTERN_KUBE_ALLOW_LOOPBACK: 'yes',
   };
   scope.use(await startKubeProxy(readConfig(kubeProxyConfig, proxyEnv)));
-  scope.use(await startDiscoverySvc(readConfig(discoveryConfig, { ...joined, ...urls, ...own('discovery-svc') })));
+  scope.use(
+    await startDiscoverySvc(readConfig(discoveryConfig, { ...joined, ...urls, ...own('discovery-svc') })),
+  );
   writeSecret(dataDir.proxyAddrFile, `${options.publicAddr}\n`);
 }
 
@@ -108,8 +131,13 @@ async function startServices(dataDir: DataDir, { scope, env, options }: Composit
 function localAgentFile(dataDir: DataDir): string {
   const file = join(dataDir.path, 'local-agent.yaml');
   const labels = `{ "${localLabel.key}": "${localLabel.value}" }`;
-  const off = ['auth_service', 'proxy_service', 'ssh_service'].map((name) => `${name}: { enabled: "no" }\n`).join('');
-  writeSecret(file, `version: v3\n${off}kubernetes_service:\n  enabled: "yes"\n  resources:\n    - labels: ${labels}\n`);
+  const off = ['auth_service', 'proxy_service', 'ssh_service']
+    .map((name) => `${name}: { enabled: "no" }\n`)
+    .join('');
+  writeSecret(
+    file,
+    `version: v3\n${off}kubernetes_service:\n  enabled: "yes"\n  resources:\n    - labels: ${labels}\n`,
+  );
   return file;
 }
 

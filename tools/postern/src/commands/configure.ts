@@ -5,19 +5,19 @@ import { FileExists, proxyAddress, writePrivateFile } from '@postern/client';
 import { failure } from '@postern/core';
 import { type ConfigurableRole, configurableRoles, teleportYaml } from '../configure/teleport-yaml.ts';
 
-export const UnknownService = failure(
+const UnknownService = failure(
   'invalid_argument',
   'postern.unknown_role',
   (role: string) => `unknown role ${JSON.stringify(role)}; known: ${configurableRoles.join(', ')}`,
 );
 
-export const UnsupportedVersion = failure(
+const UnsupportedVersion = failure(
   'invalid_argument',
   'postern.unsupported_config_version',
   (version: string) => `configuration version ${JSON.stringify(version)} cannot be written; only v3 can`,
 );
 
-export const ConfigurationExists = failure(
+const ConfigurationExists = failure(
   'already_exists',
   'postern.configuration_exists',
   (path: string) =>

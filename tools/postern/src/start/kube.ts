@@ -24,7 +24,8 @@ export async function startKube(host: Host): Promise<Started> {
 async function placeOf({ config, env, joinUrls }: Host): Promise<Record<string, string>> {
   const { listenAddr, publicAddrs } = config.kubernetes;
   const proxy = new URL(joinUrls[0]!);
-  const own = config.teleport.advertiseIp ?? (await addressTowards(proxy.hostname, Number(proxy.port)));
+  const towards = await addressTowards(proxy.hostname, Number(proxy.port));
+  const own = config.teleport.advertiseIp ?? towards;
   const listen = listenAddr ?? { host: own, port: 0 };
   const advertised = publicAddrs[0] ?? (listen.port === 0 ? undefined : { host: own, port: listen.port });
   return {
@@ -32,9 +33,15 @@ async function placeOf({ config, env, joinUrls }: Host): Promise<Record<string, 
     POSTERN_JOIN_URL: joinUrls.join(','),
     POSTERN_KUBE_LISTEN: env['POSTERN_KUBE_LISTEN'] || formatAddress(listen),
     ...(advertised ? { POSTERN_KUBE_ADVERTISE: formatAddress(advertised) } : {}),
+    // A proxy on this machine means that everything is: a trial, whose clusters are on this machine too.
+    POSTERN_KUBE_ALLOW_LOOPBACK: isLoopback(towards) ? 'yes' : 'no',
     // Of the control plane's own processes; an agent reads credentials where it joined.
     POSTERN_RESOURCE_URL: '',
     POSTERN_JOIN_TOKEN_FILE: '',
     POSTERN_DATA_DIR: '',
   };
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }

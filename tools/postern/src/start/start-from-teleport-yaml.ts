@@ -6,21 +6,21 @@ import { startDiscovery } from './discovery.ts';
 import type { Host, Started } from './host.ts';
 import { startKube } from './kube.ts';
 
-export const NothingToStart = failure(
+const NothingToStart = failure(
   'failed_precondition',
   'postern.nothing_to_start',
   () =>
     'the configuration enables no service: add a kubernetes_service or discovery_service block with enabled: "yes"',
 );
 
-export const ControlPlaneElsewhere = failure(
+const ControlPlaneElsewhere = failure(
   'failed_precondition',
   'postern.control_plane_elsewhere',
   (section: string) =>
     `${section} is on, and this release starts agents only from a file: set ${section}.enabled to "no"; a control plane is started by npm start or as its five services`,
 );
 
-export const ProxyMissing = failure(
+const ProxyMissing = failure(
   'failed_precondition',
   'postern.proxy_missing',
   () => 'the configuration does not say where to join: set teleport.proxy_server to host:port',

@@ -3,7 +3,7 @@ import { type CliContext, command, formatOf, on, requiredText, text, textOr } fr
 import { type Api, FileExists, inspectDestination, proxyAddress, writePrivateFile } from '@postern/client';
 import { failure, parseDuration } from '@postern/core';
 
-export const NothingServed = failure(
+const NothingServed = failure(
   'failed_precondition',
   'tctl.nothing_served',
   () => 'no agent serves a Kubernetes cluster now: name one with --kube-cluster-name',

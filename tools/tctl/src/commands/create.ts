@@ -3,20 +3,20 @@ import type { Api, ResourceDocument } from '@postern/client';
 import { AppError, failure, isPlainObject } from '@postern/core';
 import { resourceWords } from '../resources/kind-words.ts';
 
-export const KindNotCreatable = failure(
+const KindNotCreatable = failure(
   'invalid_argument',
   'tctl.kind_not_creatable',
   (kind: string, known: readonly string[]) =>
     `creating resources of type ${JSON.stringify(kind)} is not supported; supported: ${known.join(', ')}`,
 );
 
-export const AlreadyExists = failure(
+const AlreadyExists = failure(
   'already_exists',
   'tctl.already_exists',
   (words: string) => `${words} already exists, use -f or --force flag to overwrite`,
 );
 
-export const MissingName = failure(
+const MissingName = failure(
   'invalid_argument',
   'tctl.missing_name',
   (kind: string) => `a ${kind} has no metadata.name`,

@@ -9,13 +9,13 @@ import { resourceWords } from '../resources/kind-words.ts';
 import { orNotFound } from '../resources/not-found.ts';
 import { parseNamed } from '../resources/reference.ts';
 
-export const EditorFailed = failure(
+const EditorFailed = failure(
   'failed_precondition',
   'tctl.editor_failed',
   (editor: string, why: string) => `the editor ${JSON.stringify(editor)} ${why}: nothing was changed`,
 );
 
-export const IdentityOfResourceChanged = failure(
+const IdentityOfResourceChanged = failure(
   'invalid_argument',
   'tctl.edited_into_another',
   () => 'kind and metadata.name cannot be changed by editing: nothing was changed',

@@ -15,7 +15,7 @@ import { orNotFound } from '../resources/not-found.ts';
 import { parseReferences, type Reference } from '../resources/reference.ts';
 import { resourceTable } from '../resources/resource-table.ts';
 
-export const MixedKinds = failure(
+const MixedKinds = failure(
   'invalid_argument',
   'tctl.mixed_kinds',
   () => 'mixed resource types only support YAML formatting',

@@ -4,7 +4,7 @@ import { failure } from '@postern/core';
 import { type Agent, orNone } from '../inventory/agent.ts';
 import { nestedText } from '../inventory/nested-text.ts';
 
-export const UnknownStatusFormat = failure(
+const UnknownStatusFormat = failure(
   'invalid_argument',
   'tctl.unknown_status_format',
   (format: string) => `unknown format: ${JSON.stringify(format)}`,

@@ -13,24 +13,20 @@ import type { ResourceDocument } from '@postern/client';
 import { AppError, failure, formatDuration, parseDuration, randomHex } from '@postern/core';
 import { rolesOfTypes } from '../tokens/token-roles.ts';
 
-export const TokenTaken = failure(
+const TokenTaken = failure(
   'already_exists',
   'tctl.token_taken',
   (name: string) =>
     `failed to create token (${JSON.stringify(name)} already exists), please use another name`,
 );
 
-export const TypeNeeded = failure(
+const TypeNeeded = failure(
   'invalid_argument',
   'tctl.token_type_needed',
   () => 'required flag --type not provided: say what may join, for example --type=kube',
 );
 
-export const InvalidTtl = failure(
-  'invalid_argument',
-  'tctl.invalid_ttl',
-  () => '--ttl must be longer than nothing',
-);
+const InvalidTtl = failure('invalid_argument', 'tctl.invalid_ttl', () => '--ttl must be longer than nothing');
 
 const tokenBytes = 16;
 

@@ -1,9 +1,9 @@
 import { command, optional } from '@postern/cli';
 import { AppError, failure } from '@postern/core';
 
-export const TokenNeeded = failure('invalid_argument', 'tctl.token_needed', () => 'Need an argument: token');
+const TokenNeeded = failure('invalid_argument', 'tctl.token_needed', () => 'Need an argument: token');
 
-export const TokenNotFound = failure(
+const TokenNotFound = failure(
   'not_found',
   'tctl.token_not_found',
   (token: string) => `token ${token} not found`,

@@ -4,7 +4,7 @@ import { changeResource } from '../resources/change-resource.ts';
 import { resourceWords } from '../resources/kind-words.ts';
 import { parseNamed } from '../resources/reference.ts';
 
-export const NothingToUpdate = failure(
+const NothingToUpdate = failure(
   'invalid_argument',
   'tctl.nothing_to_update',
   () => 'nothing to update: pass --set-labels or --set-ttl',

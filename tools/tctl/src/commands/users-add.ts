@@ -4,7 +4,7 @@ import { AppError, failure } from '@postern/core';
 import { existingRoles } from '../users/existing-roles.ts';
 import { givenTraits } from '../users/traits.ts';
 
-export const RolesNeeded = failure(
+const RolesNeeded = failure(
   'invalid_argument',
   'tctl.user_roles_needed',
   () => 'required flag --roles not provided: say what the user may do, for example --roles=access',

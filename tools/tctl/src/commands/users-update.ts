@@ -4,7 +4,7 @@ import { changeResource } from '../resources/change-resource.ts';
 import { existingRoles } from '../users/existing-roles.ts';
 import { givenTraits } from '../users/traits.ts';
 
-export const NothingSet = failure(
+const NothingSet = failure(
   'invalid_argument',
   'tctl.nothing_set',
   () => 'Nothing to update. Please provide at least one --set flag.',

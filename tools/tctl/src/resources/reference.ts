@@ -1,13 +1,13 @@
 import { failure } from '@postern/core';
 
-export const InvalidReference = failure(
+const InvalidReference = failure(
   'invalid_argument',
   'tctl.invalid_reference',
   (text: string) =>
     `invalid resource ${JSON.stringify(text)}: write it as type/name, for example kube_cluster/prod`,
 );
 
-export const UnknownKind = failure(
+const UnknownKind = failure(
   'invalid_argument',
   'tctl.unknown_kind',
   (text: string, known: readonly string[]) =>

@@ -1,6 +1,6 @@
 import { failure } from '@postern/core';
 
-export const InvalidRole = failure(
+const InvalidRole = failure(
   'invalid_argument',
   'tctl.invalid_token_role',
   (role: string, known: readonly string[]) =>

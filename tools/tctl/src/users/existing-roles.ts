@@ -1,7 +1,7 @@
 import type { Api } from '@postern/client';
 import { AppError, failure } from '@postern/core';
 
-export const RoleNotFound = failure(
+const RoleNotFound = failure(
   'not_found',
   'tctl.role_not_found',
   (role: string) => `role ${role} is not found`,

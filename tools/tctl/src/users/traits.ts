@@ -1,5 +1,5 @@
 /** The traits that flags of `users add` and `users update` set: how the flag, the trait and the message spell them. */
-export const traitFlags = {
+const traitFlags = {
   logins: { trait: 'logins', words: 'logins' },
   windowsLogins: { trait: 'windows_logins', words: 'Windows logins' },
   kubernetesUsers: { trait: 'kubernetes_users', words: 'Kubernetes users' },

@@ -5,7 +5,7 @@ import { failure } from '@postern/core';
 /** A Kubernetes cluster that the signed-in user may see. */
 export type Cluster = Awaited<ReturnType<Api['inventory']['clusters']>>[number];
 
-export const ClusterNotFound = failure(
+const ClusterNotFound = failure(
   'not_found',
   'tsh.cluster_not_found',
   (name: string) =>
@@ -18,14 +18,14 @@ export const NoClusters = failure(
   () => "no kubernetes clusters found, check 'tsh kube ls' for a list of known clusters",
 );
 
-export const AmbiguousCluster = failure(
+const AmbiguousCluster = failure(
   'invalid_argument',
   'tsh.ambiguous_cluster',
   (name: string, candidates: readonly string[]) =>
     `${JSON.stringify(name)} stands for several clusters: ${candidates.join(', ')}; give the full name`,
 );
 
-export const UnsafeClusterName = failure(
+const UnsafeClusterName = failure(
   'internal',
   'tsh.unsafe_cluster_name',
   () => 'the proxy named a cluster with control characters: it was left out of the kubeconfig',

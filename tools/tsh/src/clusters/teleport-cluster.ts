@@ -1,7 +1,7 @@
 import type { CliContext } from '@postern/cli';
 import { failure } from '@postern/core';
 
-export const UnknownTeleportCluster = failure(
+const UnknownTeleportCluster = failure(
   'not_found',
   'tsh.unknown_teleport_cluster',
   (asked: string, known: string) =>

@@ -1,5 +1,5 @@
 import type { Tool } from '@postern/cli';
-import { kubeCredentials } from './kube-credentials.ts';
+import { tshForKubectl } from './for-kubectl.ts';
 import { kubeLogin } from './kube-login.ts';
 import { kubeLs } from './kube-ls.ts';
 import { login } from './login.ts';
@@ -9,9 +9,6 @@ import { version } from './version.ts';
 
 /** The user's tool. One file per command, and one line here. */
 export const tsh: Tool = {
-  name: 'tsh',
-  summary: 'Reach Kubernetes clusters through a proxy',
-  hasIdentity: true,
-  groups: { kube: 'List and use Kubernetes clusters' },
-  commands: [login, logout, status, kubeLs, kubeLogin, kubeCredentials, version],
+  ...tshForKubectl,
+  commands: [login, logout, status, kubeLs, kubeLogin, ...tshForKubectl.commands, version],
 };

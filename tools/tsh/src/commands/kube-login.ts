@@ -8,13 +8,13 @@ import { changeKubeconfig, kubeconfigPath } from '../kubeconfig/kubeconfig-file.
 import type { CredentialCommand, OwnContext } from '../kubeconfig/own-entries.ts';
 import { signInChange } from '../kubeconfig/sign-in.ts';
 
-export const ClusterNameNeeded = failure(
+const ClusterNameNeeded = failure(
   'invalid_argument',
   'tsh.cluster_name_needed',
   () => "kube-cluster name is required. Check 'tsh kube ls' for a list of available clusters.",
 );
 
-export const NoKubernetesAccess = failure(
+const NoKubernetesAccess = failure(
   'permission_denied',
   'tsh.no_kubernetes_access',
   () =>

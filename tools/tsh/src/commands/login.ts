@@ -3,14 +3,14 @@ import { command, optional, text } from '@postern/cli';
 import { profileHome, writeProfile } from '@postern/client';
 import { failure } from '@postern/core';
 
-export const IdentityNeeded = failure(
+const IdentityNeeded = failure(
   'failed_precondition',
   'tsh.identity_needed',
   () =>
     "signing in with a password or single sign-on is not part of this release: have an identity made by 'tctl auth sign --user=NAME --out=FILE' and run 'tsh -i FILE login'",
 );
 
-export const OtherUser = failure(
+const OtherUser = failure(
   'invalid_argument',
   'tsh.other_user',
   (asked: string, actual: string) => `the identity belongs to ${actual}, not to ${asked}`,

@@ -7,7 +7,7 @@ import { changeKubeconfig, kubeconfigPath, readKubeconfig } from '../kubeconfig/
 import { marksOf } from '../kubeconfig/own-entries.ts';
 import { signOutChange } from '../kubeconfig/sign-out.ts';
 
-export const ProxyNeeded = failure(
+const ProxyNeeded = failure(
   'invalid_argument',
   'tsh.logout_proxy_needed',
   () => 'with --user, --proxy must say from which proxy to sign out',

@@ -4,7 +4,7 @@ import { failure, formatDuration } from '@postern/core';
 import { kubeconfigPath, readKubeconfig } from '../kubeconfig/kubeconfig-file.ts';
 import { selectedMarks } from '../kubeconfig/own-entries.ts';
 
-export const ProfileExpired = failure(
+const ProfileExpired = failure(
   'unauthenticated',
   'tsh.profile_expired',
   (path: string) => `Active profile expired. Sign in again, or replace the identity ${path}`,

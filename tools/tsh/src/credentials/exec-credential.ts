@@ -2,14 +2,14 @@ import { kubeServer, type KubeEndpoint } from '@postern/client';
 import { failure, isPlainObject } from '@postern/core';
 import { type KubeCredential, marginMs } from './cache.ts';
 
-export const UnsupportedExecInfo = failure(
+const UnsupportedExecInfo = failure(
   'invalid_argument',
   'tsh.unsupported_exec_info',
   (version: string) =>
     `KUBERNETES_EXEC_INFO asks for ${version}; client.authentication.k8s.io/v1 and v1beta1 are supported`,
 );
 
-export const OtherServer = failure(
+const OtherServer = failure(
   'permission_denied',
   'tsh.other_server',
   (asked: string, expected: string) =>

@@ -2,7 +2,7 @@ import type { CliContext } from '@postern/cli';
 import { failure } from '@postern/core';
 import type { KubeCredential } from './cache.ts';
 
-export const OtherTeleportCluster = failure(
+const OtherTeleportCluster = failure(
   'failed_precondition',
   'tsh.other_teleport_cluster',
   (expected: string, actual: string) =>

@@ -1,6 +1,6 @@
 import { failure } from '@postern/core';
 
-export const InvalidContextName = failure(
+const InvalidContextName = failure(
   'invalid_argument',
   'tsh.invalid_context_name',
   (template: string, why: string) => `invalid --set-context-name ${JSON.stringify(template)}: ${why}`,

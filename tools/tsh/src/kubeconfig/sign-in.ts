@@ -3,7 +3,7 @@ import type { KubeconfigChange } from './edit-text.ts';
 import type { Kubeconfig, ListName } from './kubeconfig.ts';
 import { entriesOf, marksOf, namespaceOf, type OwnContext } from './own-entries.ts';
 
-export const NameTaken = failure(
+const NameTaken = failure(
   'already_exists',
   'tsh.context_name_taken',
   (name: string) =>

@@ -1,0 +1,366 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type KubeApiServer, type KubeNode, startKubeApiServer, startKubeNode } from '@postern/lab';
+import {
+  mustRun,
+  runCommand,
+  type SeparateStack,
+  startSeparately,
+  type Tools,
+  until,
+} from '@postern/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agentUser, type ServedClusters, serveClusters } from './support/serve-clusters.ts';
+import { arrangeWorkload, echoPort, streamGroup, workspace } from './support/streams/arrange-workload.ts';
+import { apiServerRequests, auditedRequests } from './support/streams/audit.ts';
+import { echoed } from './support/streams/echo.ts';
+import { signedInPerson, startKubectl, writeRole } from './support/streams/person.ts';
+
+const cluster = 'lab';
+const inWork = ['-n', workspace] as const;
+const everything = { kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*'] };
+const configMapsOnly = { kind: 'configmaps', api_group: '', namespace: '*', name: '*', verbs: ['get'] };
+
+let folder: string;
+let stack: SeparateStack;
+let target: KubeApiServer;
+let node: KubeNode;
+let served: ServedClusters;
+let alice: Tools;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-streams-'));
+  [stack, target] = await Promise.all([
+    startSeparately(folder, 1),
+    startKubeApiServer({
+      dir: join(folder, 'target'),
+      node: true,
+      controllers: true,
+      auditLog: true,
+      durable: false,
+    }),
+  ]);
+  node = await startKubeNode(target, { dir: join(folder, 'node') });
+  await arrangeWorkload(target, node);
+  served = await serveClusters({ folder, stack, target, clusters: { [cluster]: {} } });
+  await stack.admin.must('tctl', ['create', await writeRole(folder, 'streams', [everything], streamGroup)]);
+  alice = await signedInPerson(stack, { name: 'alice', roles: 'streams', folder, cluster });
+});
+
+afterAll(async () => {
+  await served?.[Symbol.asyncDispose]();
+  await stack?.[Symbol.asyncDispose]();
+  await node?.stop();
+  await target?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('kubectl', () => {
+  test('gets one object', async () => {
+    expect(await kubectl('get', 'pod', 'box', ...inWork, '-o', 'jsonpath={.metadata.name}')).toBe('box');
+  });
+
+  test('lists as a table', async () => {
+    expect(await kubectl('get', 'pods', ...inWork)).toMatch(
+      /^NAME +READY +STATUS .*\nbox +1\/1 +Running .*\nonce /,
+    );
+  });
+
+  test('lists as JSON', async () => {
+    const list = JSON.parse(await kubectl('get', 'pods', ...inWork, '-o', 'json')) as {
+      items: { metadata: { name: string } }[];
+    };
+    expect(list.items.map((item) => item.metadata.name)).toEqual(['box', 'once']);
+  });
+
+  test('lists as YAML', async () => {
+    expect(await kubectl('get', 'pods', ...inWork, '-o', 'yaml')).toMatch(
+      /^apiVersion: v1\nitems:\n[\s\S]* name: box\n/,
+    );
+  });
+
+  test('lists names', async () => {
+    expect(await kubectl('get', 'pods', ...inWork, '-o', 'name')).toBe('pod/box\npod/once\n');
+  });
+
+  test('watches, and sees a new object at once', async () => {
+    const args = ['get', 'configmaps', ...inWork, '-o', 'name', '--watch'];
+    await onTarget('create', 'configmap', 'before', ...inWork);
+    await using watch = await startKubectl(alice, folder, { args, begins: /configmap\/before/ });
+    await onTarget('create', 'configmap', 'after', ...inWork);
+    await until('the new object is shown', async () => (await watch.output()).includes('configmap/after'), {
+      withinMs: 2000,
+    });
+  });
+
+  test('creates, applies, patches and deletes', async () => {
+    const manifest = (value: string) =>
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'written', namespace: workspace },
+        data: { value },
+      });
+    const value = () => kubectl('get', 'configmap', 'written', ...inWork, '-o', 'jsonpath={.data.value}');
+    await must(alice.kubectl(['create', '-f', '-'], { input: manifest('created') }));
+    expect(await value()).toBe('created');
+    await must(alice.kubectl(['apply', '-f', '-'], { input: manifest('applied') }));
+    expect(await value()).toBe('applied');
+    await kubectl('patch', 'configmap', 'written', ...inWork, '-p', '{"data":{"value":"patched"}}');
+    expect(await value()).toBe('patched');
+    await must(
+      alice.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], {
+        input: manifest('applied by the server'),
+      }),
+    );
+    expect(await value()).toBe('applied by the server');
+    await kubectl('delete', 'configmap', 'written', ...inWork);
+    const { code, stderr } = await alice.kubectl(['get', 'configmap', 'written', ...inWork]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('configmaps "written" not found');
+  });
+
+  test('reads logs', async () => {
+    expect(await kubectl('logs', 'box', ...inWork)).toMatch(/^tick 0\ntick 1\n/);
+  });
+
+  test('follows logs, line by line as they are written', async () => {
+    await using logs = await startKubectl(alice, folder, {
+      args: ['logs', '-f', 'box', ...inWork],
+      begins: /^tick 0\n/,
+    });
+    await onTarget('exec', 'box', ...inWork, '--', 'sh', '-c', 'echo written just now > /proc/1/fd/1');
+    await until('the line is shown', async () => (await logs.output()).includes('written just now\n'), {
+      withinMs: 2000,
+    });
+    const ticks = async () => (await logs.output()).match(/^tick /gm)!.length;
+    const soFar = await ticks();
+    await until('more lines are shown', async () => (await ticks()) > soFar + 2, { withinMs: 5000 });
+  });
+});
+
+describe('kubectl exec', () => {
+  test('keeps standard output and standard error apart, and passes the exit code on', async () => {
+    const script = 'echo to stdout; echo to stderr >&2; exit 7';
+    const { code, stdout, stderr } = await alice.kubectl([
+      'exec',
+      'box',
+      ...inWork,
+      '--',
+      'sh',
+      '-c',
+      script,
+    ]);
+    expect(stdout).toBe('to stdout\n');
+    expect(stderr).toMatch(/^to stderr\n/);
+    expect(code).toBe(7);
+  });
+
+  test('passes standard input on to its end', async () => {
+    const input = randomBytes(300_000).toString('hex');
+    const { stdout } = await alice.kubectl(['exec', '-i', 'box', ...inWork, '--', 'sha256sum'], { input });
+    expect(stdout.split(' ')[0]).toBe(sha256(input));
+  });
+
+  test('brings large output whole', async () => {
+    const { stdout } = await alice.kubectl(['exec', 'box', ...inWork, '--', 'sh', '-c', 'seq 1 300000']);
+    expect(sha256(stdout)).toBe(sha256(Array.from({ length: 300_000 }, (_, at) => `${at + 1}\n`).join('')));
+  });
+
+  test('gives a terminal of the size of the own', async () => {
+    const wait = 'until [ "$(stty size)" = "33 77" ]; do sleep 0.1; done; tty; exit 3';
+    const command = `stty rows 33 cols 77; kubectl exec -it box -n ${workspace} -- sh -c '${wait}'`;
+    const { code, stdout } = await runCommand('script', ['-qec', command, '/dev/null'], {
+      env: alice.env,
+      timeoutMs: 30_000,
+    });
+    expect(stdout).toContain('/dev/pts/');
+    expect(code).toBe(3);
+  });
+});
+
+describe('kubectl attach', () => {
+  test('reaches the input and the output of the running process', async () => {
+    const { stdout } = await alice.kubectl(['attach', '-i', 'once', ...inWork], {
+      input: 'said to the process\n',
+    });
+    expect(stdout).toContain('said to the process\n');
+    expect(await kubectl('logs', 'once', ...inWork)).toBe('said to the process\n');
+  });
+});
+
+describe('kubectl cp', () => {
+  test('copies megabytes there and back unchanged', async () => {
+    const bytes = randomBytes(6 * 1024 * 1024);
+    await writeFile(join(folder, 'there'), bytes);
+    await must(alice.kubectl(['cp', 'there', `${workspace}/box:/tmp/copied`], { cwd: folder }));
+    const there = await kubectl('exec', 'box', ...inWork, '--', 'sha256sum', '/tmp/copied');
+    expect(there.split(' ')[0]).toBe(sha256(bytes));
+    await must(alice.kubectl(['cp', `${workspace}/box:/tmp/copied`, 'back'], { cwd: folder }));
+    expect(sha256(await readFile(join(folder, 'back')))).toBe(sha256(bytes));
+  });
+});
+
+describe('kubectl port-forward', () => {
+  test('carries bytes both ways, over several connections', async () => {
+    await using forward = await startKubectl(alice, folder, forwarding);
+    const port = await forwardedPort(forward);
+    const sent = [randomBytes(1000), randomBytes(1_000_000), randomBytes(1000)];
+    for (const bytes of sent) expect(sha256(await echoed(port, bytes))).toBe(sha256(bytes));
+  });
+});
+
+describe('a change of access', () => {
+  const watching = { args: ['get', 'pods', ...inWork, '--watch', '-o', 'name'], begins: /pod\/box/ };
+  const following = { args: ['logs', '-f', 'box', ...inWork], begins: /^tick 0\n/ };
+  const executing = {
+    args: ['exec', 'box', ...inWork, '--', 'sh', '-c', 'while true; do echo alive; sleep 0.2; done'],
+    begins: /alive\nalive\n/,
+  };
+
+  test('of a role cuts a watch, logs, exec and port-forward within two seconds', async () => {
+    await stack.admin.must('tctl', [
+      'create',
+      await writeRole(folder, 'shrinking', [everything], streamGroup),
+    ]);
+    const bob = await signedInPerson(stack, { name: 'bob', roles: 'shrinking', folder, cluster });
+    await using watch = await startKubectl(bob, folder, watching);
+    await using logs = await startKubectl(bob, folder, following);
+    await using exec = await startKubectl(bob, folder, executing);
+    await using forward = await startKubectl(bob, folder, forwarding);
+    const bytes = randomBytes(1000);
+    expect(await echoed(await forwardedPort(forward), bytes)).toEqual(bytes);
+    const narrow = await writeRole(folder, 'shrinking', [configMapsOnly], streamGroup);
+    await stack.admin.must('tctl', ['create', '-f', narrow]);
+    const acknowledged = performance.now();
+    const after = async (ended: Promise<number>) => (await bounded(ended)) - acknowledged;
+    expect(await after(watch.endedAt), 'watch').toBeLessThan(2000);
+    expect(await after(logs.endedAt), 'logs').toBeLessThan(2000);
+    expect(await after(exec.endedAt), 'exec').toBeLessThan(2000);
+    expect(await after(forward.endedAt), 'port-forward').toBeLessThan(2000);
+    const again = await bob.kubectl(['get', 'pods', ...inWork]);
+    expect(again.stderr).toContain('pods is forbidden: User "bob" cannot list resource "pods"');
+  });
+
+  test('that removes a user cuts what the user has open within two seconds', async () => {
+    const carol = await signedInPerson(stack, { name: 'carol', roles: 'streams', folder, cluster });
+    await using watch = await startKubectl(carol, folder, watching);
+    await using exec = await startKubectl(carol, folder, executing);
+    await stack.admin.must('tctl', ['users', 'rm', 'carol']);
+    const acknowledged = performance.now();
+    expect((await bounded(watch.endedAt)) - acknowledged, 'watch').toBeLessThan(2000);
+    expect((await bounded(exec.endedAt)) - acknowledged, 'exec').toBeLessThan(2000);
+  });
+
+  test('of a role leaves what it still allows running', async () => {
+    await stack.admin.must('tctl', ['create', await writeRole(folder, 'steady', [everything], streamGroup)]);
+    await signedInPerson(stack, { name: 'dave', roles: 'steady', folder, cluster });
+    await using logs = await startKubectl(alice, folder, following);
+    await stack.admin.must('tctl', ['users', 'rm', 'dave']);
+    const soFar = (await logs.output()).length;
+    await until('the log goes on', async () => (await logs.output()).length > soFar + 100, {
+      withinMs: 10_000,
+    });
+  });
+});
+
+describe('the audit record', () => {
+  const groups = [streamGroup, 'system:authenticated'];
+
+  test.each([
+    ['get', 'pods', ''],
+    ['list', 'pods', ''],
+    ['watch', 'configmaps', ''],
+    ['create', 'configmaps', ''],
+    ['patch', 'configmaps', ''],
+    ['delete', 'configmaps', ''],
+    ['get', 'pods', 'log'],
+    ['create', 'pods', 'exec'],
+    ['create', 'pods', 'attach'],
+    ['create', 'pods', 'portforward'],
+  ])('has %s of %s/%s, with who asked and as whom it ran', async (verb, resource, subresource) => {
+    const found = await until('the request is recorded', async () =>
+      (await auditedRequests(stack.postgres, 'alice')).find(
+        (each) =>
+          each.verb === verb &&
+          each.resource === resource &&
+          each.subresource === subresource &&
+          each.status < 400,
+      ),
+    );
+    expect(found).toMatchObject({
+      user: 'alice',
+      cluster,
+      decision: 'allow',
+      reason: '',
+      kubeUser: 'alice',
+      namespace: workspace,
+    });
+    expect(found.kubeGroups).toEqual(groups);
+  });
+
+  test('has what was refused, with the reason', async () => {
+    const refused = await until('the refusal is recorded', async () =>
+      (await auditedRequests(stack.postgres, 'bob')).find((each) => each.decision === 'deny'),
+    );
+    expect(refused).toMatchObject({ verb: 'list', resource: 'pods', namespace: workspace, status: 403 });
+    expect(refused).toMatchObject({ reason: 'access.resource_not_allowed', kubeUser: '', kubeGroups: [] });
+  });
+
+  test('of the API server itself shows the impersonated user and groups, and nothing else', async () => {
+    const requests = await apiServerRequests(target, agentUser);
+    const forPeople = requests.filter((request) => request.objectRef?.namespace === workspace);
+    expect(forPeople.length).toBeGreaterThan(20);
+    const asWhom = new Set(forPeople.map((request) => JSON.stringify(request.impersonatedUser)));
+    const expected = ['alice', 'bob', 'carol', 'dave'].map((username) =>
+      JSON.stringify({ username, groups }),
+    );
+    expect([...asWhom].toSorted()).toEqual(expected);
+  });
+
+  test('of the API server itself has nothing about objects that the agent asked in its own name', async () => {
+    const requests = await apiServerRequests(target, agentUser);
+    const own = requests.filter(
+      (request) => request.impersonatedUser === undefined && request.objectRef !== undefined,
+    );
+    const resources = own.map((request) => request.objectRef!.resource);
+    expect(resources.filter((resource) => resource !== 'selfsubjectaccessreviews')).toEqual([]);
+  });
+});
+
+const forwarding = {
+  args: ['port-forward', 'pod/box', ...inWork, `:${echoPort}`],
+  begins: /Forwarding from 127\.0\.0\.1:\d+/,
+};
+
+async function forwardedPort({ output }: { output(): Promise<string> }): Promise<number> {
+  return Number(/127\.0\.0\.1:(\d+)/.exec(await output())![1]);
+}
+
+async function kubectl(...args: readonly string[]): Promise<string> {
+  return must(alice.kubectl(args));
+}
+
+async function must(finished: ReturnType<Tools['kubectl']>): Promise<string> {
+  const { code, stdout, stderr } = await finished;
+  if (code !== 0) throw new Error(`kubectl ended with ${code}: ${stderr}`);
+  return stdout;
+}
+
+function onTarget(...args: readonly string[]): Promise<string> {
+  return mustRun('kubectl', ['--kubeconfig', target.kubeconfig, ...args]);
+}
+
+function sha256(data: Buffer | string): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** The time something ended, or never, when it takes longer than any bound here. */
+function bounded(ended: Promise<number>): Promise<number> {
+  return Promise.race([
+    ended,
+    new Promise<number>((resolve) => setTimeout(() => resolve(Infinity), 10_000).unref()),
+  ]);
+}

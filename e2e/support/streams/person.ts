@@ -1,0 +1,99 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type RunningProcess,
+  type SeparateStack,
+  startProcess,
+  type Tools,
+  toolsFor,
+  until,
+} from '@postern/testkit';
+import { stringify } from 'yaml';
+
+/** The role of a test, written to a file and created with `tctl create -f`. */
+export async function writeRole(
+  folder: string,
+  name: string,
+  resources: readonly object[],
+  group: string,
+): Promise<string> {
+  const allow = {
+    kubernetes_labels: { '*': '*' },
+    kubernetes_groups: [group],
+    kubernetes_resources: resources,
+  };
+  const file = join(folder, `${name}.yaml`);
+  await writeFile(file, stringify({ kind: 'role', version: 'v8', metadata: { name }, spec: { allow } }));
+  return file;
+}
+
+/** A person with an identity file that `tctl auth sign` wrote, signed in to the cluster with `tsh kube login`. */
+export async function signedInPerson(
+  { admin, dataDir }: SeparateStack,
+  { name, roles, folder, cluster }: { name: string; roles: string; folder: string; cluster: string },
+): Promise<Tools> {
+  const home = join(folder, name);
+  await mkdir(home, { recursive: true });
+  const identityFile = join(home, 'identity.pem');
+  await admin.must('tctl', ['users', 'add', name, `--roles=${roles}`]);
+  await admin.must('tctl', [
+    'auth',
+    'sign',
+    `--user=${name}`,
+    '--ttl=1h',
+    '--format=file',
+    `--out=${identityFile}`,
+  ]);
+  const person = toolsFor({ home, dataDir, identityFile });
+  await until(`${name} may reach ${cluster}`, async () => {
+    await person.must('tsh', ['kube', 'login', cluster]);
+    const { code, stderr } = await person.kubectl(['get', 'pods', '-n', 'work']);
+    if (code !== 0) throw new Error(stderr);
+    return true;
+  });
+  return person;
+}
+
+/** A kubectl that runs on until it is stopped or cut. */
+export interface RunningKubectl extends AsyncDisposable {
+  /** What it has written so far, both streams. */
+  output(): Promise<string>;
+  /** When it ended, by `performance.now()`. */
+  readonly endedAt: Promise<number>;
+}
+
+/** Starts kubectl and waits until its output matches. */
+export async function startKubectl(
+  person: Tools,
+  folder: string,
+  { args, begins }: { args: readonly string[]; begins: RegExp },
+): Promise<RunningKubectl> {
+  const process: RunningProcess = startProcess({
+    name: `kubectl-${args[0]}-${performance.now()}`,
+    command: 'kubectl',
+    args,
+    env: person.env,
+    cwd: folder,
+    logDir: folder,
+  });
+  const endedAt = process.exited.then(() => performance.now());
+  const output = () => readFile(process.logFile, 'utf8');
+  const running = {
+    output,
+    endedAt,
+    async [Symbol.asyncDispose]() {
+      await process.stop('SIGKILL');
+    },
+  };
+  try {
+    await until(`kubectl ${args.join(' ')} has begun`, async () => {
+      const text = await output();
+      if (!begins.test(text)) throw new Error(text);
+      return true;
+    });
+  } catch (error) {
+    await process.stop('SIGKILL');
+    throw error;
+  }
+  return running;
+}
