@@ -5,11 +5,13 @@ import { type KubeApiServer, startKubeApiServer } from '@postern/lab';
 import { mustRun, type SeparateStack, startProcess, startSeparately, until } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { arrangeTarget } from './support/access-table/arrange-target.ts';
+import { denialRows } from './support/access-table/denial-rows.ts';
 import { impersonationRows } from './support/access-table/impersonation-rows.ts';
 import { clusters, labelRows } from './support/access-table/label-rows.ts';
 import { type People, signInPeople } from './support/access-table/people.ts';
 import { questions } from './support/access-table/questions.ts';
-import { listRows, requestRows } from './support/access-table/request-rows.ts';
+import { listRows } from './support/access-table/list-rows.ts';
+import { requestRows } from './support/access-table/request-rows.ts';
 import {
   type Expected,
   type Outcome,
@@ -20,6 +22,7 @@ import {
   v8,
 } from './support/access-table/row.ts';
 import { ruleRows } from './support/access-table/rule-rows.ts';
+import { streamRows } from './support/access-table/stream-rows.ts';
 import { versionRows } from './support/access-table/version-rows.ts';
 import { type ServedClusters, serveClusters } from './support/serve-clusters.ts';
 
@@ -27,14 +30,19 @@ const tables = {
   'a label selector': labelRows,
   'a role version': versionRows,
   'a resource rule': ruleRows,
+  'a denial or a namespace': denialRows,
   impersonation: impersonationRows,
   'a request': requestRows,
+  'a stream': streamRows,
   'a list': listRows,
 };
 
 type Asked = Pick<Row, 'roles' | 'traits' | 'cluster' | 'ask' | 'input'>;
 
 const watcher = { roles: [v8(pods({ name: 'seen-*', verbs: ['list', 'watch'] }))] };
+
+const configMaps = { kind: 'configmaps', name: 'doomed-*', verbs: ['list', 'delete', 'deletecollection'] };
+const collector = { roles: [v8(pods(configMaps))] };
 
 let folder: string;
 let stack: SeparateStack;
@@ -51,7 +59,7 @@ beforeAll(async () => {
   await arrangeTarget(target);
   served = await serveClusters({ folder, stack, target, clusters });
   const { api, caPem } = served;
-  const holders = [...Object.values(tables).flat(), ...questions, watcher];
+  const holders = [...Object.values(tables).flat(), ...questions, watcher, collector];
   people = await signInPeople({ api, caPem, folder, clusters: Object.keys(clusters) }, holders);
 });
 
@@ -123,6 +131,14 @@ describe('a watch', () => {
   });
 });
 
+describe('deletecollection', () => {
+  test('never deletes what the user may not delete', async () => {
+    const raw = { method: 'DELETE', path: '/api/v1/namespaces/dev/configmaps', headers: [] };
+    await people.of(collector).send('plain', raw);
+    expect(await onTarget('get', 'configmaps', '-n', 'dev', '-o', 'name')).toContain('configmap/settings\n');
+  });
+});
+
 describe('a refusal', () => {
   test('is a Status of the Kubernetes API', async () => {
     const raw = { method: 'GET', path: '/api/v1/namespaces/dev/secrets/key', headers: [] };
@@ -166,7 +182,9 @@ function check(row: Row, outcome: Outcome): void {
 }
 
 function createPod(name: string): Promise<string> {
-  const overrides = JSON.stringify({ spec: { containers: [{ name, image: 'none' }] } });
-  const where = ['--kubeconfig', target.kubeconfig, '-n', 'dev'];
-  return mustRun('kubectl', [...where, 'run', name, '--image=none', `--overrides=${overrides}`]);
+  return onTarget('run', name, '-n', 'dev', '--image=none');
+}
+
+function onTarget(...args: readonly string[]): Promise<string> {
+  return mustRun('kubectl', ['--kubeconfig', target.kubeconfig, ...args]);
 }

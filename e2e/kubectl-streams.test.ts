@@ -16,7 +16,7 @@ import { agentUser, type ServedClusters, serveClusters } from './support/serve-c
 import { arrangeWorkload, echoPort, streamGroup, workspace } from './support/streams/arrange-workload.ts';
 import { apiServerRequests, auditedRequests } from './support/streams/audit.ts';
 import { echoed } from './support/streams/echo.ts';
-import { signedInPerson, startKubectl, writeRole } from './support/streams/person.ts';
+import { type RunningKubectl, signedInPerson, startKubectl, writeRole } from './support/streams/person.ts';
 
 const cluster = 'lab';
 const inWork = ['-n', workspace] as const;
@@ -44,9 +44,17 @@ beforeAll(async () => {
   ]);
   node = await startKubeNode(target, { dir: join(folder, 'node') });
   await arrangeWorkload(target, node);
-  served = await serveClusters({ folder, stack, target, clusters: { [cluster]: {} } });
-  await stack.admin.must('tctl', ['create', await writeRole(folder, 'streams', [everything], streamGroup)]);
-  alice = await signedInPerson(stack, { name: 'alice', roles: 'streams', folder, cluster });
+  served = await serveClusters({
+    folder,
+    stack,
+    target,
+    clusters: { [cluster]: {}, moving: { stage: 'live' } },
+  });
+  await stack.admin.must('tctl', [
+    'create',
+    await writeRole(folder, { name: 'streams', resources: [everything] }),
+  ]);
+  alice = await signedIn('alice', 'streams');
 });
 
 afterAll(async () => {
@@ -212,6 +220,46 @@ describe('kubectl port-forward', () => {
   });
 });
 
+describe('a role that is nearly enough', () => {
+  const pods = {
+    kind: 'pods',
+    api_group: '',
+    namespace: workspace,
+    name: '*',
+    verbs: ['get', 'list', 'watch'],
+  };
+  const nearly = { ...pods, name: 'bo', verbs: ['exec', 'portforward'] };
+  const elsewhere = { ...pods, namespace: `${workspace}-too`, verbs: ['*'] };
+  let grace: Tools;
+
+  beforeAll(async () => {
+    await createRole({ name: 'nearly', resources: [pods, nearly, elsewhere] });
+    grace = await signedIn('grace', 'nearly');
+  });
+
+  test.each([
+    ['exec', ['exec', 'box', '--', 'true'], 'exec'],
+    ['exec with input', ['exec', '-i', 'box', '--', 'cat'], 'exec'],
+    ['attach', ['attach', 'box'], 'attach'],
+    ['cp from the pod', ['cp', 'box:/etc/passwd', 'copied'], 'exec'],
+    ['port-forward', ['port-forward', 'pod/box', `:${echoPort}`], 'portforward'],
+  ])('does not allow %s', async (_, args, subresource) => {
+    const { code, stderr } = await grace.kubectl([...inWork, ...args], { cwd: folder });
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `pods "box" is forbidden: User "grace" cannot create resource "pods/${subresource}" in API group "" in the namespace "${workspace}"`,
+    );
+  });
+
+  test.each([
+    ['follow logs', ['logs', '-f', 'box'], /^tick 0\n/],
+    ['watch', ['get', 'pods', '--watch', '-o', 'name'], /pod\/box/],
+  ])('does allow to %s', async (_, args, begins) => {
+    await using running = await startKubectl(grace, folder, { args: [...inWork, ...args], begins });
+    expect(await running.output()).not.toContain('forbidden');
+  });
+});
+
 describe('a change of access', () => {
   const watching = { args: ['get', 'pods', ...inWork, '--watch', '-o', 'name'], begins: /pod\/box/ };
   const following = { args: ['logs', '-f', 'box', ...inWork], begins: /^tick 0\n/ };
@@ -221,48 +269,52 @@ describe('a change of access', () => {
   };
 
   test('of a role cuts a watch, logs, exec and port-forward within two seconds', async () => {
-    await stack.admin.must('tctl', [
-      'create',
-      await writeRole(folder, 'shrinking', [everything], streamGroup),
-    ]);
-    const bob = await signedInPerson(stack, { name: 'bob', roles: 'shrinking', folder, cluster });
+    await createRole({ name: 'shrinking', resources: [everything] });
+    const bob = await signedIn('bob', 'shrinking');
     await using watch = await startKubectl(bob, folder, watching);
     await using logs = await startKubectl(bob, folder, following);
     await using exec = await startKubectl(bob, folder, executing);
     await using forward = await startKubectl(bob, folder, forwarding);
     const bytes = randomBytes(1000);
     expect(await echoed(await forwardedPort(forward), bytes)).toEqual(bytes);
-    const narrow = await writeRole(folder, 'shrinking', [configMapsOnly], streamGroup);
-    await stack.admin.must('tctl', ['create', '-f', narrow]);
-    const acknowledged = performance.now();
-    const after = async (ended: Promise<number>) => (await bounded(ended)) - acknowledged;
-    expect(await after(watch.endedAt), 'watch').toBeLessThan(2000);
-    expect(await after(logs.endedAt), 'logs').toBeLessThan(2000);
-    expect(await after(exec.endedAt), 'exec').toBeLessThan(2000);
-    expect(await after(forward.endedAt), 'port-forward').toBeLessThan(2000);
+    const narrow = () => createRole({ name: 'shrinking', resources: [configMapsOnly] });
+    await expectCut({ watch, logs, exec, forward }, narrow);
     const again = await bob.kubectl(['get', 'pods', ...inWork]);
     expect(again.stderr).toContain('pods is forbidden: User "bob" cannot list resource "pods"');
   });
 
   test('that removes a user cuts what the user has open within two seconds', async () => {
-    const carol = await signedInPerson(stack, { name: 'carol', roles: 'streams', folder, cluster });
+    const carol = await signedIn('carol', 'streams');
     await using watch = await startKubectl(carol, folder, watching);
     await using exec = await startKubectl(carol, folder, executing);
-    await stack.admin.must('tctl', ['users', 'rm', 'carol']);
-    const acknowledged = performance.now();
-    expect((await bounded(watch.endedAt)) - acknowledged, 'watch').toBeLessThan(2000);
-    expect((await bounded(exec.endedAt)) - acknowledged, 'exec').toBeLessThan(2000);
+    await expectCut({ watch, exec }, () => stack.admin.must('tctl', ['users', 'rm', 'carol']));
+  });
+
+  test('that locks a user cuts what the user has open within two seconds', async () => {
+    const erin = await signedIn('erin', 'streams');
+    await using watch = await startKubectl(erin, folder, watching);
+    await using exec = await startKubectl(erin, folder, executing);
+    const user = await served.api.resources.get('user', 'erin');
+    const locked = { ...user, spec: { ...user.spec, status: { is_locked: true } } };
+    await expectCut({ watch, exec }, () => served.api.resources.put(locked));
+  });
+
+  test('of the labels of a cluster cuts what no role selects any more within two seconds', async () => {
+    await createRole({ name: 'live-only', resources: [everything], labels: { stage: 'live' } });
+    const frank = await signedIn('frank', 'live-only', 'moving');
+    await using watch = await startKubectl(frank, folder, watching);
+    await using exec = await startKubectl(frank, folder, executing);
+    const cluster = await served.api.resources.get('kube_cluster', 'moving');
+    const moved = { ...cluster, metadata: { ...cluster.metadata, labels: { stage: 'old' } } };
+    await expectCut({ watch, exec }, () => served.api.resources.put(moved));
   });
 
   test('of a role leaves what it still allows running', async () => {
-    await stack.admin.must('tctl', ['create', await writeRole(folder, 'steady', [everything], streamGroup)]);
-    await signedInPerson(stack, { name: 'dave', roles: 'steady', folder, cluster });
     await using logs = await startKubectl(alice, folder, following);
-    await stack.admin.must('tctl', ['users', 'rm', 'dave']);
+    await createRole({ name: 'streams', resources: [everything, configMapsOnly] });
     const soFar = (await logs.output()).length;
-    await until('the log goes on', async () => (await logs.output()).length > soFar + 100, {
-      withinMs: 10_000,
-    });
+    const more = async () => (await logs.output()).length > soFar + 100;
+    await until('the log goes on', more, { withinMs: 10_000 });
   });
 });
 
@@ -270,17 +322,18 @@ describe('the audit record', () => {
   const groups = [streamGroup, 'system:authenticated'];
 
   test.each([
-    ['get', 'pods', ''],
-    ['list', 'pods', ''],
-    ['watch', 'configmaps', ''],
-    ['create', 'configmaps', ''],
-    ['patch', 'configmaps', ''],
-    ['delete', 'configmaps', ''],
-    ['get', 'pods', 'log'],
-    ['create', 'pods', 'exec'],
-    ['create', 'pods', 'attach'],
-    ['create', 'pods', 'portforward'],
-  ])('has %s of %s/%s, with who asked and as whom it ran', async (verb, resource, subresource) => {
+    ['get', 'pods'],
+    ['list', 'pods'],
+    ['watch', 'configmaps'],
+    ['create', 'configmaps'],
+    ['patch', 'configmaps'],
+    ['delete', 'configmaps'],
+    ['get', 'pods/log'],
+    ['create', 'pods/exec'],
+    ['create', 'pods/attach'],
+    ['create', 'pods/portforward'],
+  ])('has %s of %s, with who asked and as whom it ran', async (verb, full) => {
+    const [resource, subresource = ''] = full.split('/');
     const found = await until('the request is recorded', async () =>
       (await auditedRequests(stack.postgres, 'alice')).find(
         (each) =>
@@ -290,15 +343,8 @@ describe('the audit record', () => {
           each.status < 400,
       ),
     );
-    expect(found).toMatchObject({
-      user: 'alice',
-      cluster,
-      decision: 'allow',
-      reason: '',
-      kubeUser: 'alice',
-      namespace: workspace,
-    });
-    expect(found.kubeGroups).toEqual(groups);
+    expect(found).toMatchObject({ user: 'alice', cluster, namespace: workspace });
+    expect(found).toMatchObject({ decision: 'allow', reason: '', kubeUser: 'alice', kubeGroups: groups });
   });
 
   test('has what was refused, with the reason', async () => {
@@ -314,7 +360,7 @@ describe('the audit record', () => {
     const forPeople = requests.filter((request) => request.objectRef?.namespace === workspace);
     expect(forPeople.length).toBeGreaterThan(20);
     const asWhom = new Set(forPeople.map((request) => JSON.stringify(request.impersonatedUser)));
-    const expected = ['alice', 'bob', 'carol', 'dave'].map((username) =>
+    const expected = ['alice', 'bob', 'carol', 'erin', 'frank', 'grace'].map((username) =>
       JSON.stringify({ username, groups }),
     );
     expect([...asWhom].toSorted()).toEqual(expected);
@@ -357,10 +403,32 @@ function sha256(data: Buffer | string): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** The time something ended, or never, when it takes longer than any bound here. */
-function bounded(ended: Promise<number>): Promise<number> {
-  return Promise.race([
-    ended,
-    new Promise<number>((resolve) => setTimeout(() => resolve(Infinity), 10_000).unref()),
-  ]);
+async function createRole(role: Parameters<typeof writeRole>[1]): Promise<void> {
+  await stack.admin.must('tctl', ['create', '-f', await writeRole(folder, role)]);
+}
+
+function signedIn(name: string, roles: string, to = cluster): Promise<Tools> {
+  return signedInPerson(stack, { name, roles, folder, cluster: to });
+}
+
+/** Everything runs until the change, and ends within two seconds after the change was acknowledged. */
+async function expectCut(
+  running: Readonly<Record<string, RunningKubectl>>,
+  change: () => Promise<unknown>,
+): Promise<void> {
+  const before = performance.now();
+  await change();
+  const acknowledged = performance.now();
+  for (const [name, { endedAt }] of Object.entries(running)) {
+    const ended = await orNever(endedAt);
+    if (process.env['SHOW_CUTS']) process.stderr.write(`CUT ${name} ${Math.round(ended - acknowledged)}\n`);
+    expect(ended, `${name} ran until the change`).toBeGreaterThan(before);
+    expect(ended - acknowledged, `${name} went on, in milliseconds`).toBeLessThan(2000);
+  }
+}
+
+/** The time something ended; never, when that takes longer than any bound here. */
+function orNever(ended: Promise<number>): Promise<number> {
+  const never = new Promise<number>((resolve) => setTimeout(() => resolve(Infinity), 10_000).unref());
+  return Promise.race([ended, never]);
 }

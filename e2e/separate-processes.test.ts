@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KubeApiServer, startKubeApiServer } from '@postern/lab';
-import { type SeparateStack, services, startSeparately } from '@postern/testkit';
+import { type SeparateStack, startSeparately, until, victims } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMany } from './support/create-many.ts';
 import { followDynamicRegistration, leavingClustersAreCut } from './support/guide.ts';
@@ -41,19 +41,27 @@ describe('two replicas of every service, each a process', () => {
     await leavingClustersAreCut(setting());
   });
 
-  test.each(services)('lose nothing when one %s is killed during a thousand creations', async (service) => {
-    const prefix = `crash-${service}`;
+  test.each(victims)('lose nothing when %s is killed during a thousand creations', async (victim) => {
+    const prefix = `crash-${victim}`;
     const outcome = createMany(stack, prefix, 1000);
     await outcome.underway;
-    await stack.process(service, 0).kill9();
+    await stack.kill9(victim);
+    if (victim === 'postgres') await stack.revive(victim);
     const created = await outcome.done;
-    await stack.restart(service, 0);
-    expect(created.length).toBeGreaterThan(900);
-    const listed = JSON.parse(await stack.admin.must('tctl', ['get', 'roles', '--format=json'])) as {
-      metadata: { name: string };
-    }[];
-    const names = listed.map((role) => role.metadata.name).filter((name) => name.startsWith(`${prefix}-`));
+    if (victim !== 'postgres') await stack.revive(victim);
+    // Without the one replica that was killed, or while Postgres is away, some calls fail; none may lie.
+    expect(created.length).toBeGreaterThan(victim === 'postgres' ? 100 : 900);
+    const names = await namesOf(stack, prefix);
     expect(new Set(names).size).toBe(names.length);
     expect(created.filter((name) => !names.includes(name))).toEqual([]);
   });
 });
+
+async function namesOf(stack: SeparateStack, prefix: string): Promise<string[]> {
+  const listed = await until('the roles are listed', async () => {
+    const { code, stdout } = await stack.admin.run('tctl', ['get', 'roles', '--format=json']);
+    return code === 0 && stdout;
+  });
+  const roles = JSON.parse(listed) as { metadata: { name: string } }[];
+  return roles.map((role) => role.metadata.name).filter((name) => name.startsWith(`${prefix}-`));
+}

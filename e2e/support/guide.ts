@@ -88,6 +88,7 @@ async function updateLabels(alice: ReturnType<typeof toolsFor>, folder: string):
 /** A cluster whose labels leave the agent's matchers, and one that is removed, are gone with their streams within 2 s. */
 export async function leavingClustersAreCut(setting: GuideSetting): Promise<void> {
   const { admin, folder } = setting;
+  await onTarget(setting, 'create', 'clusterrolebinding', 'the-admins', '--clusterrole=cluster-admin', '--group=postern:admins');
   const agent = await startKubeService(setting, 'matching-agent', [
     { labels: { stage: 'live', region: 'one' } },
     { labels: { stage: 'test' } },
@@ -160,7 +161,7 @@ async function cutWithin2s(
   }
 }
 
-/** Admin kubeconfig access to the target, for arranging objects in it. */
-export function onTarget({ targetKubeconfig }: GuideSetting, ...args: string[]): Promise<string> {
+/** kubectl around Postern, for arranging objects in the target cluster. */
+function onTarget({ targetKubeconfig }: GuideSetting, ...args: string[]): Promise<string> {
   return mustRun('kubectl', ['--kubeconfig', targetKubeconfig, ...args]);
 }

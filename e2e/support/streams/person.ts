@@ -9,17 +9,21 @@ import {
   until,
 } from '@postern/testkit';
 import { stringify } from 'yaml';
+import { streamGroup, workspace } from './arrange-workload.ts';
 
-/** The role of a test, written to a file and created with `tctl create -f`. */
-export async function writeRole(
-  folder: string,
-  name: string,
-  resources: readonly object[],
-  group: string,
-): Promise<string> {
+/** The role of a test: for every cluster, unless it says labels. */
+interface TestRole {
+  readonly name: string;
+  readonly resources: readonly object[];
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Writes a role to a file for `tctl create -f`. */
+export async function writeRole(folder: string, role: TestRole): Promise<string> {
+  const { name, resources, labels = { '*': '*' } } = role;
   const allow = {
-    kubernetes_labels: { '*': '*' },
-    kubernetes_groups: [group],
+    kubernetes_labels: labels,
+    kubernetes_groups: [streamGroup],
     kubernetes_resources: resources,
   };
   const file = join(folder, `${name}.yaml`);
@@ -47,7 +51,7 @@ export async function signedInPerson(
   const person = toolsFor({ home, dataDir, identityFile });
   await until(`${name} may reach ${cluster}`, async () => {
     await person.must('tsh', ['kube', 'login', cluster]);
-    const { code, stderr } = await person.kubectl(['get', 'pods', '-n', 'work']);
+    const { code, stderr } = await person.kubectl(['auth', 'can-i', 'get', 'pods', '-n', workspace]);
     if (code !== 0) throw new Error(stderr);
     return true;
   });

@@ -7,6 +7,7 @@ import {
   liveViewSubject,
   routesSubject,
   subjectToken,
+  viewKindsFor,
 } from '@postern/contracts';
 import { allStreams } from './streams.ts';
 
@@ -29,7 +30,11 @@ const factsOf: Readonly<Record<string, readonly string[]>> = {
   Proxy: [KubeRequestAudited.type],
 };
 
-/** An agent speaks as itself, hears what is said to it and reads the views it was given. JetStream's API is out of reach. */
+/**
+ * An agent speaks as itself, hears what is said to it, and reads the kinds that are for it in the views it was given. No
+ * JetStream stream takes what it says: the server's acknowledgement goes wherever the sender wants it, and would be a
+ * message of the agent's on any subject there is.
+ */
 export function agentPermissions(
   agentId: string,
   viewHashes: readonly string[],
@@ -45,7 +50,7 @@ export function agentPermissions(
     subscribe: [
       `${inboxPrefix(agentId)}.>`,
       commandSubjects.all(agentId),
-      ...viewHashes.map(liveViewSubject),
+      ...viewHashes.flatMap((hash) => viewKindsFor(roles).map((kind) => liveViewSubject(hash, kind))),
     ],
     mayRespond: false,
   };

@@ -29,7 +29,7 @@ export const agentSubjects = {
   served: (id: string) => `agent.${subjectToken(id)}.served`,
   /** Core message without content: the agent is leaving on purpose. */
   goodbye: (id: string) => `agent.${subjectToken(id)}.bye`,
-  /** JetStream publish with ack: a fact born at the agent (`FactMessage`), persisted by the service that owns it. */
+  /** A fact born at the agent (`FactMessage`); acknowledged when it is kept. */
   fact: (id: string, type: string) => `agent.${subjectToken(id)}.fact.${type}`,
   /** Request `OpenViewRequest` → `OpenViewReply`. */
   openView: (id: string) => `agent.${subjectToken(id)}.view.open`,
@@ -43,6 +43,7 @@ export const anyAgent = {
   served: 'agent.*.served',
   goodbye: 'agent.*.bye',
   fact: 'agent.*.fact.>',
+  factOf: (type: string) => `agent.*.fact.${type}`,
   openView: 'agent.*.view.open',
   snapshot: 'agent.*.view.snap',
 } as const;
@@ -59,9 +60,12 @@ export function viewSubject(hash: string, kind: string, id: string): string {
   return `view.${hash}.${kind}.${subjectToken(id)}`;
 }
 
-/** Where a stored view change is republished, for readers without any JetStream right. */
-export function liveViewSubject(hash: string): string {
-  return `live.view.${hash}.>`;
+/**
+ * Where the stored changes of one kind of a view are republished, for readers without any JetStream right. A hash does not
+ * tell what its view selects, so a right to read is for a kind as well.
+ */
+export function liveViewSubject(hash: string, kind: string): string {
+  return `live.view.${hash}.${kind}.>`;
 }
 
 /** Request to inventory-svc for every `ServedReport` of the agents online now → `RoutesReply`. */

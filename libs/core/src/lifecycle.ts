@@ -1,7 +1,21 @@
-/** Resolves with the name of the first SIGTERM or SIGINT that arrives. */
+const impatienceMs = 2_000;
+
+/**
+ * Resolves with the name of the first SIGTERM or SIGINT. Ctrl-C reaches a process from its terminal and again from a parent
+ * that forwards it, so a second signal within two seconds is the same one; a later one ends the process at once.
+ */
 export function untilSignalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    let firstAt: number | undefined;
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(name, function stop(signal) {
+        firstAt ??= performance.now();
+        resolve(signal);
+        if (performance.now() - firstAt < impatienceMs) return;
+        process.off(name, stop);
+        process.kill(process.pid, name);
+      });
+    }
   });
 }
 

@@ -71,6 +71,9 @@ export function openPool(options: PostgresOptions, onIdleError: (error: Error) =
   );
   const pool = new pg.Pool({ ...config, max: options.poolSize ?? 16, idleTimeoutMillis: 30_000 });
   pool.on('error', onIdleError);
+  // The pool listens to idle clients only. One that is taken and waits, as the holder of a lease does, would end the
+  // process when its connection breaks; its next query fails, which is all that its holder needs to know.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const wrapped = new WeakMap<pg.PoolClient, PostgresPoolClient>();
   return {
     options: {},

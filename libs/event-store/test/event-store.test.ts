@@ -159,3 +159,16 @@ describe('the feed', () => {
     expect([...first, ...second]).toEqual(all.slice(0, 6));
   });
 });
+
+describe('a connection that is held', () => {
+  test('may break while it waits without ending the process', async () => {
+    const held = store.db.connection().execute(async (connection) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
+      await sql`select pg_terminate_backend(${rows[0]!.pid})`.execute(store.db);
+      const ended = sql`select 1`.execute(connection);
+      await expect(ended).rejects.toMatchObject({ code: 'event_store.store_unavailable' });
+    });
+    await held;
+    expect(await store.find([])).toEqual([]);
+  });
+});

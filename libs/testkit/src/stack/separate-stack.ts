@@ -10,17 +10,22 @@ import { root, type Tools, toolsFor } from './tools.ts';
 export const services = ['join-svc', 'resource-svc', 'inventory-svc', 'kube-proxy', 'discovery-svc'] as const;
 export type ServiceName = (typeof services)[number];
 
+/** Every process that may be killed. */
+export const victims = [...services, 'postgres', 'nats'] as const;
+export type Victim = (typeof victims)[number];
+
 /** Every service in processes of its own, against a Postgres and a NATS of their own. */
 export interface SeparateStack extends AsyncDisposable {
   readonly postgres: Postgres;
-  readonly nats: Nats;
   /** The edges' addresses, one for each replica. */
   readonly proxyAddrs: readonly string[];
   readonly dataDir: string;
   readonly admin: Tools;
   process(service: ServiceName, replica: number): RunningProcess;
-  /** Starts a replica again after it was killed. */
-  restart(service: ServiceName, replica: number): Promise<void>;
+  /** As a crash would: of the first replica of a service, or of a server that all share. */
+  kill9(victim: Victim): Promise<void>;
+  /** Starts what was killed again. */
+  revive(victim: Victim): Promise<void>;
 }
 
 interface Ports {
@@ -36,8 +41,8 @@ export async function startSeparately(folder: string, replicas = 2): Promise<Sep
   await writeFile(join(dataDir, 'kek'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   await writeFile(join(dataDir, 'service-token'), `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   await writeFile(join(dataDir, 'local-agent.yaml'), localAgent);
-  const postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
-  const nats = await startNats({ dir: join(folder, 'nats') });
+  let postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
+  let nats = await startNats({ dir: join(folder, 'nats') });
   const ports = new Map<string, Ports>();
   for (const service of services) {
     for (let at = 0; at < replicas; at += 1) ports.set(`${service}-${at}`, await threePorts());
@@ -67,13 +72,23 @@ export async function startSeparately(folder: string, replicas = 2): Promise<Sep
   );
   await writeFile(join(dataDir, 'proxy-addr'), proxyAddrs[0]!);
   return {
-    postgres,
-    nats,
+    get postgres() {
+      return postgres;
+    },
     proxyAddrs,
     dataDir,
     admin: toolsFor({ home: folder, dataDir }),
     process: (service, at) => running.get(`${service}-${at}`)!,
-    restart: start,
+    async kill9(victim) {
+      if (victim === 'postgres') await postgres.kill9();
+      else if (victim === 'nats') await nats.kill9();
+      else await running.get(`${victim}-0`)!.kill9();
+    },
+    async revive(victim) {
+      if (victim === 'postgres') postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
+      else if (victim === 'nats') nats = await startNats({ dir: join(folder, 'nats') });
+      else await start(victim, 0);
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all([...running.values()].map((process) => process.stop()));
       await nats.stop();

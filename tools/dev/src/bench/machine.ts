@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { ensureNatsServer } from '@postern/lab';
 import { cpuSeconds } from './cpu.ts';
+import { nginxEnv } from './nginx.ts';
 
 /** What the figures were measured on, a line for each thing. */
 export async function describeMachine(): Promise<string[]> {
@@ -16,11 +17,11 @@ export async function describeMachine(): Promise<string[]> {
 
 /** nginx as it names itself, if there is one. */
 export function nginxVersion(): string | undefined {
-  return firstLine('nginx', ['-v'])?.replace('nginx version: ', '');
+  return firstLine('nginx', ['-v'], nginxEnv)?.replace('nginx version: ', '');
 }
 
-function firstLine(command: string, args: string[]): string | undefined {
-  const { stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+function firstLine(command: string, args: string[], env = process.env): string | undefined {
+  const { stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env });
   return error ? undefined : (stdout || stderr).trim().split('\n')[0];
 }
 

@@ -17,6 +17,9 @@ export interface NginxPlan {
   readonly upstreamName: string;
 }
 
+/** Debian keeps nginx where the PATH of people does not lead. */
+export const nginxEnv = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin` };
+
 /** nginx as the peer: client certificates in front, client certificate and verified TLS behind, one worker. */
 export async function startNginx(plan: NginxPlan): Promise<{ workerPids: number[]; stop(): Promise<void> }> {
   mkdirSync(plan.dir, { recursive: true });

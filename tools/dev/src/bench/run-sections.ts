@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { delay } from '@postern/core';
+import { delay, messageOf } from '@postern/core';
 import { descendants, watchOthers } from './machine.ts';
 import { type Measured, printTable } from './table.ts';
 
@@ -12,7 +12,7 @@ export interface Section {
   measure(folder: string, scope: AsyncDisposableStack): Promise<Measured[]>;
 }
 
-const graceMs = 15_000;
+const graceMs = 5000;
 
 /** Runs sections one after the other until the signal; nothing of theirs is left behind. Returns how many failed. */
 export async function runSections(sections: readonly Section[], signal: AbortSignal): Promise<number> {
@@ -44,13 +44,17 @@ async function runSection(section: Section, folder: string, signal: AbortSignal)
     );
     return true;
   } catch (error) {
-    console.error(`${section.name}: ${error instanceof Error ? error.stack : String(error)}`);
+    console.error(`ERROR: ${section.name}: ${signal.aborted ? messageOf(error) : stackOf(error)}`);
     return false;
   } finally {
     await scope.disposeAsync().catch(() => {});
     // Without its servers an interrupted one fails soon; it tidies up then.
     await Promise.race([measuring.catch(() => {}), delay(graceMs)]);
   }
+}
+
+function stackOf(error: unknown): string {
+  return (error instanceof Error && error.stack) || messageOf(error);
 }
 
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -7,7 +7,7 @@ describe('samples', () => {
     const samples = new Samples();
     for (let ms = 100; ms >= 1; ms -= 1) samples.add(ms);
     expect([samples.at(0), samples.at(0.5), samples.at(0.99), samples.at(1)]).toEqual([1, 51, 100, 100]);
-    expect(`${samples}`).toBe('p50 51.0 ms, p99 100.0 ms');
+    expect(samples.summary).toBe('p50 51.0 ms, p99 100.0 ms');
   });
 
   test('of which there are none have no duration', () => {

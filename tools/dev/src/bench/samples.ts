@@ -17,7 +17,7 @@ export class Samples {
   }
 
   /** For example `p50 1.2 ms, p99 4.8 ms`. */
-  toString(): string {
+  get summary(): string {
     return `p50 ${this.at(0.5).toFixed(1)} ms, p99 ${this.at(0.99).toFixed(1)} ms`;
   }
 }

@@ -67,7 +67,7 @@ async function measureAppend(
   const middle = done.find((round) => round.rate === rate)!;
   const row = {
     path: `append, ${writers} ${writers === 1 ? 'writer' : 'writers'}, ${batch === 1 ? 'one event' : `${batch} events`} each`,
-    figure: `${Math.round(rate).toLocaleString('en')} events/s, ${middle.times}`,
+    figure: `${Math.round(rate).toLocaleString('en')} events/s, ${middle.times.summary}`,
   };
   if (!must) return row;
   const target = `≥ ${must.rate.toLocaleString('en')}/s, p99 ≤ ${must.p99Ms} ms`;
@@ -137,11 +137,11 @@ async function measureDelivery(
     backlogRow,
     {
       path: `commit → durable consumer, ${at}`,
-      figure: `${fromCommit}`,
+      figure: fromCommit.summary,
       target: 'p50 ≤ 5 ms, p99 ≤ 50 ms',
       met,
     },
-    { path: `append begun → durable consumer, ${at}`, figure: `${fromStart}` },
+    { path: `append begun → durable consumer, ${at}`, figure: fromStart.summary },
   ];
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 
 /** A stand-in for an API server that costs as little as possible: fixed answers over TLS with a client certificate. */
@@ -16,6 +17,10 @@ const items = Array.from({ length: 500 }, (_, index) => ({
 const large = Buffer.from(
   JSON.stringify({ apiVersion: 'v1', kind: 'PodList', metadata: { resourceVersion: '1' }, items }),
 );
+const version = Buffer.from('{"major":"1","minor":"30","gitVersion":"v1.30.0"}');
+const review = Buffer.from(
+  '{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}',
+);
 
 createServer(
   {
@@ -28,23 +33,15 @@ createServer(
   },
   (request, response) => {
     const target = request.url ?? '';
-    if (target.startsWith('/version'))
-      return void answer(response, Buffer.from('{"major":"1","minor":"30","gitVersion":"v1.30.0"}'));
-    if (request.method === 'POST') {
+    if (target.startsWith('/version')) answer(response, version);
+    else if (request.method === 'POST') {
       request.resume();
-      return void answer(
-        response,
-        Buffer.from(
-          '{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}',
-        ),
-        201,
-      );
-    }
-    answer(response, target.startsWith('/api/v1/namespaces/default/pods/') ? small : large);
+      answer(response, review, 201);
+    } else answer(response, target.startsWith('/api/v1/namespaces/default/pods/') ? small : large);
   },
 ).listen(Number(portText), '127.0.0.1', () => console.log('ready'));
 
-function answer(response: import('node:http').ServerResponse, body: Buffer, status = 200): void {
+function answer(response: ServerResponse, body: Buffer, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
   response.end(body);
 }

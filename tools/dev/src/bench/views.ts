@@ -108,7 +108,7 @@ async function openEverySelector({ plan, planted, readers }: World): Promise<Mea
     times.add(await readers.open(planted.selectorOf(team), each));
   return {
     path: `new selector → its first reader holds ${each} of ${plan.clusters.toLocaleString('en')}`,
-    figure: `${times}`,
+    figure: times.summary,
     target: '≤ 1 s',
     met: times.at(0.99) <= 1000,
   };
@@ -163,10 +163,10 @@ async function measureChanges({ plan, planted, readers, deliveries, service }: W
   return [
     {
       path: `one change → each of its readers, ${world}`,
-      figure: `${fromStart}, ${fromStart.count} deliveries, missing ${missing}, ${cpu.toFixed(1)} ms CPU of resource-svc`,
+      figure: `${fromStart.summary}, ${fromStart.count} deliveries, missing ${missing}, ${cpu.toFixed(1)} ms CPU of resource-svc`,
       target: 'p99 ≤ 50 ms',
       met: fromStart.at(0.99) <= 50 && missing === 0,
     },
-    { path: 'same, from its commit', figure: `${fromCommit}` },
+    { path: 'same, from its commit', figure: fromCommit.summary },
   ];
 }
