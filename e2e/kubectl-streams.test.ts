@@ -421,7 +421,6 @@ async function expectCut(
   const acknowledged = performance.now();
   for (const [name, { endedAt }] of Object.entries(running)) {
     const ended = await orNever(endedAt);
-    if (process.env['SHOW_CUTS']) process.stderr.write(`CUT ${name} ${Math.round(ended - acknowledged)}\n`);
     expect(ended, `${name} ran until the change`).toBeGreaterThan(before);
     expect(ended - acknowledged, `${name} went on, in milliseconds`).toBeLessThan(2000);
   }

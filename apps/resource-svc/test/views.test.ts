@@ -104,8 +104,8 @@ describe('a view', () => {
   });
 
   test('holds tokens by the digest of their name only', async () => {
-    const id = 'proxy-1';
-    await service.joined(id, ['Proxy']);
+    const id = 'inventory-1';
+    await service.joined(id, ['Auth']);
     const view = open(everything('token'), id);
     const name = `${canary}-token-in-a-view`;
     await write(token(name));
@@ -130,6 +130,23 @@ describe('a view', () => {
       });
     }
     expect(await ask('join-svc-1', 'role', 'user', 'token')).toMatchObject({ ok: true });
+    await service.joined('edge-7', ['Proxy']);
+    expect(await ask('edge-7', 'role', 'user')).toMatchObject({ ok: true });
+    expect(await ask('edge-7', 'role', 'user', 'token')).toMatchObject({ ok: false });
+  });
+
+  test('of roles, users or tokens is read by nobody else, although its name can be guessed', async () => {
+    await service.joined('kube-2', ['Kube']);
+    const selectors = [everything('role', 'user'), everything('token'), everything('kube_cluster', 'role')];
+    for (const selector of selectors) {
+      const own = open(selector, 'join-svc-2');
+      await own.ready;
+      const read = (id: string) =>
+        service.bus.request(agentSubjects.snapshot(id), { hash: selectorHash(selector), after: '' });
+      expect(await read('join-svc-2')).toMatchObject({ ok: true });
+      expect(await read('kube-2')).toEqual({ ok: false, code: 'unknown_view', entries: [], next: '' });
+      expect(await read('never-joined')).toMatchObject({ ok: false });
+    }
   });
 
   test('with a selector that makes no sense is refused', async () => {

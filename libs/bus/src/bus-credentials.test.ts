@@ -13,7 +13,7 @@ describe('a user JWT', () => {
   const clock = () => new Date('2026-01-01T00:00:00Z');
 
   test('names the user, its end and what it may do', () => {
-    const claims = claimsOf(userJwt({ ...spec, ...agentPermissions('a1', ['f'.repeat(32)]), clock }));
+    const claims = claimsOf(userJwt({ ...spec, ...agentPermissions('a1', ['f'.repeat(32)], ['Kube']), clock }));
     expect(claims).toMatchObject({
       sub: userPublicKey,
       iss: claimsOf(accountJwt)['sub'],
@@ -23,8 +23,12 @@ describe('a user JWT', () => {
       nats: {
         type: 'user',
         version: 2,
-        pub: { allow: ['hb', 'served', 'bye', 'view.open', 'view.snap'].map((tail) => `agent.a1.${tail}`) },
-        sub: { allow: ['_INBOX.a1.>', 'cmd.a1.>', `live.view.${'f'.repeat(32)}.>`] },
+        pub: {
+          allow: ['hb', 'served', 'bye', 'view.open', 'view.snap', 'fact.ClusterServed'].map(
+            (tail) => `agent.a1.${tail}`,
+          ),
+        },
+        sub: { allow: ['_INBOX.a1.>', 'cmd.a1.>', `live.view.${'f'.repeat(32)}.kube_cluster.>`] },
         subs: 64,
       },
     });
@@ -44,7 +48,7 @@ describe('permissions', () => {
   });
 
   test('follow the strongest role', () => {
-    expect(permissionsOf(['Discovery'], 'a', [])).toEqual(agentPermissions('a', []));
+    expect(permissionsOf(['Discovery'], 'a', [])).toEqual(agentPermissions('a', [], ['Discovery']));
     expect(permissionsOf(['Kube', 'Proxy'], 'a', []).publish).toContain('inventory.routes');
     expect(permissionsOf(['Proxy', 'Auth'], 'a', []).publish).toContain('evt.>');
   });

@@ -167,18 +167,27 @@ export class Bus implements AsyncDisposable {
         headers: fromHeaders(message.headers),
         json: () => decode(message),
         text: () => message.string(),
-        respond: (body) => void message.respond(encode(body)),
+        respond: (body) => respond(message, encode(body)),
       });
     } catch (error) {
       this.#warn('a message could not be handled', subject, error);
       const { kind, code, message: text } = toAppError(error);
-      if (message.reply) message.respond(text, { headers: toHeaders(errorHeaders(kind, code)) });
+      respond(message, text, errorHeaders(kind, code));
     }
   }
 
   #warn(text: string, subject: string, error: unknown): void {
     this.connection.telemetry?.log.warn(text, { subject, error: messageOf(error) });
   }
+}
+
+/**
+ * Answers into an inbox and nowhere else. Whoever asks names the subject of the answer, and we may publish where it may not:
+ * to a view, or into the stream of our events.
+ */
+function respond(message: Msg, body: string, headers?: BusHeaders): void {
+  if (!message.reply?.startsWith('_INBOX.')) return;
+  message.respond(body, headers && { headers: toHeaders(headers) });
 }
 
 function encode(body: unknown): string {

@@ -73,7 +73,7 @@ export function edgePermissions(
 
 /** A control-plane service: the streams we declare and their consumers, but no purge, no deletion and no restore. */
 export function servicePermissions(serviceId: string, viewHashes: readonly string[]): BusPermissions {
-  const edge = edgePermissions(serviceId, viewHashes);
+  const edge = edgePermissions(serviceId, viewHashes, ['Auth', 'Proxy']);
   return {
     publish: [
       ...edge.publish,

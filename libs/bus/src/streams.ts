@@ -31,9 +31,17 @@ export function eventStreamName(context: EventContext): string {
   return `EVT_${context.toUpperCase()}`;
 }
 
-/** Facts born at agents, until the service that records them has done so. */
+/**
+ * Facts born at edges, until the service that records them has done so. Those of other agents are not taken: the server
+ * acknowledges to whatever subject the sender names, so that only who is trusted with every subject may publish here.
+ */
 export function factStream(options: StreamOptions = {}): StreamSpec {
-  return { name: 'FACT', subjects: [anyAgent.fact], ...logConfig(options), metadata: { owner: 'inventory' } };
+  return {
+    name: 'FACT',
+    subjects: [anyAgent.kubeRequestAudited],
+    ...logConfig(options),
+    metadata: { owner: 'inventory' },
+  };
 }
 
 /**

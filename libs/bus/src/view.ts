@@ -71,7 +71,7 @@ class LiveView implements View {
   readonly #ended = new AbortController();
   readonly #stopReconnect: () => void;
   readonly #running: Promise<void>;
-  #subscription: { unsubscribe(): void } | undefined;
+  #subscriptions: { unsubscribe(): void }[] = [];
   #isOpen = false;
   #isReady = false;
   #isStale = true;
@@ -107,7 +107,7 @@ class LiveView implements View {
   close(): void {
     this.#ended.abort();
     this.#stopReconnect();
-    this.#subscription?.unsubscribe();
+    this.#unsubscribe();
     this.#stale.resolve();
   }
 
@@ -132,7 +132,7 @@ class LiveView implements View {
   }
 
   async #synchronize(): Promise<void> {
-    if (!this.#subscription) await this.#subscribe();
+    if (this.#subscriptions.length === 0) await this.#subscribe();
     if (!this.#isOpen) await this.#open();
     this.#entries.begin();
     for (let after = ''; ;) {
@@ -147,15 +147,22 @@ class LiveView implements View {
   }
 
   async #subscribe(): Promise<void> {
-    const subject = liveViewSubject(this.hash);
+    const kinds = [...new Set(this.#options.selector.kinds)];
+    const subjects = kinds.map((kind) => liveViewSubject(this.hash, kind));
     const onError = () => {
-      this.#subscription = undefined;
+      this.#unsubscribe();
       this.#setStale();
     };
-    this.#subscription = this.#bus.subscribe(subject, { onError }, (message) => this.#live(message));
-    // When this returns the server has accepted the subscription, or the handler above was called.
+    this.#subscriptions = subjects.map((subject) =>
+      this.#bus.subscribe(subject, { onError }, (message) => this.#live(message)),
+    );
+    // When this returns the server has accepted the subscriptions, or the handler above was called.
     await this.#bus.flush();
-    if (this.#subscription === undefined) throw BusForbidden(subject);
+    if (this.#subscriptions.length === 0) throw BusForbidden(subjects.join(', '));
+  }
+
+  #unsubscribe(): void {
+    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
   }
 
   async #open(): Promise<void> {

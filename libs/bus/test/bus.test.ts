@@ -76,10 +76,29 @@ describe('requests', () => {
   });
 });
 
+describe('an answer', () => {
+  test('goes to an inbox only, so that nobody can have us publish for them', async () => {
+    const heard: string[] = [];
+    bus.subscribe('forged.>', {}, (message) => void heard.push(message.text()));
+    bus.subscribe('echo', {}, (message) => message.respond(message.json()));
+    bus.subscribe('broken', {}, () => {
+      throw new TypeError('broken');
+    });
+    await bus.flush();
+    const { nats } = bus.connection;
+    nats.publish('echo', '"a"', { reply: 'forged.answer' });
+    nats.publish('broken', '"a"', { reply: 'forged.failure' });
+    nats.publish('forged.last', 'last');
+    expect(await bus.request('echo', 'b')).toBe('b');
+    await until('the last one came', () => heard.includes('last'));
+    expect(heard).toEqual(['last']);
+  });
+});
+
 describe('durable messages', () => {
   test('are stored once per message id', async () => {
-    const first = await bus.publishDurable('agent.a1.fact.ClusterServed', { a: 1 }, { msgId: 'one' });
-    const again = await bus.publishDurable('agent.a1.fact.ClusterServed', { a: 1 }, { msgId: 'one' });
+    const first = await bus.publishDurable('agent.a1.fact.KubeRequestAudited', { a: 1 }, { msgId: 'one' });
+    const again = await bus.publishDurable('agent.a1.fact.KubeRequestAudited', { a: 1 }, { msgId: 'one' });
     expect(first).toMatchObject({ stream: 'FACT', duplicate: false });
     expect(again).toEqual({ ...first, duplicate: true });
   });

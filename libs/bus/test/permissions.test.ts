@@ -1,11 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { connect, type NatsConnection, type Authenticator } from '@nats-io/transport-node';
+import {
+  connect,
+  headers as natsHeaders,
+  type NatsConnection,
+  type Authenticator,
+} from '@nats-io/transport-node';
 import {
   agentSubjects,
   commandSubjects,
   everything,
   liveViewSubject,
   selectorHash,
+  viewSubject,
 } from '@postern/contracts';
 import { delay } from '@postern/core';
 import { testNats, until } from '@postern/testkit';
@@ -19,6 +25,8 @@ import {
   inboxPrefix,
   openView,
   permissionsOf,
+  putViewEntry,
+  readViewPage,
   userJwt,
 } from '../src/index.ts';
 import { readSeed } from '../src/nkeys.ts';
@@ -26,6 +34,7 @@ import { readSeed } from '../src/nkeys.ts';
 const operator = createOperatorConfig();
 const hash = selectorHash(everything('kube_cluster'));
 const otherHash = selectorHash(everything('role'));
+const keptRole = { kind: 'role', version: 'v8', metadata: { name: 'keep' }, spec: {} };
 let nats: Awaited<ReturnType<typeof testNats>>;
 let service: Bus;
 let agent: NatsConnection;
@@ -155,7 +164,7 @@ describe('an agent may subscribe', () => {
   test.each([
     ['its inbox', '_INBOX.a1.>'],
     ['its commands', commandSubjects.all('a1')],
-    ['its view', liveViewSubject(hash)],
+    ['its view', liveViewSubject(hash, 'kube_cluster')],
   ])('to %s', async (_, subject) => {
     expect(await maySubscribe(agent, subject)).toBe(true);
   });
@@ -168,7 +177,12 @@ describe('an agent may not subscribe', () => {
     ["another's inbox", '_INBOX.a2.>'],
     ["another's commands", commandSubjects.all('a2')],
     ['every command', 'cmd.>'],
-    ['another view', liveViewSubject(otherHash)],
+    ['another view', liveViewSubject(otherHash, 'kube_cluster')],
+    ['roles in its view', liveViewSubject(hash, 'role')],
+    ['users in its view', liveViewSubject(hash, 'user')],
+    ['tokens in its view', liveViewSubject(hash, 'token')],
+    ['its view whatever is in it', `live.view.${hash}.>`],
+    ['its view under a wildcard', `live.view.${hash}.*.x`],
     ['every view', 'live.view.>'],
     ['stored views', 'view.>'],
     ['events', 'evt.>'],
@@ -181,6 +195,36 @@ describe('an agent may not subscribe', () => {
   ])('to %s', async (_, subject) => {
     expect(await maySubscribe(agent, subject)).toBe(false);
     expect(await maySubscribe(agent, subject, 'queue')).toBe(false);
+  });
+});
+
+describe('an agent cannot have others publish for it', () => {
+  const entry = { kind: 'role', id: 'keep', rev: 1, revision: 'r', resource: keptRole };
+  const subjects = (['hb', 'served', 'bye', 'view.open', 'view.snap', 'fact.ClusterServed'] as const).map(
+    (tail) => `agent.a1.${tail}`,
+  );
+
+  test.each(subjects)('by an answer to %s, nor by a trace of it', async (subject) => {
+    await putViewEntry(service, otherHash, entry);
+    const answering = service.subscribe(subject, {}, (message) => message.respond({ ok: true }));
+    await service.flush();
+    const manager = await service.connection.manager();
+    const before = (await manager.streams.info('EVT_RESOURCE')).state.last_seq;
+    const forged = [viewSubject(otherHash, 'role', 'keep'), 'evt.resource.00.role.keep.ResourceDeleted'];
+    for (const reply of forged) {
+      agent.publish(subject, '{}', { reply });
+      const trace = natsHeaders();
+      trace.set('Nats-Trace-Dest', reply);
+      agent.publish(subject, '{}', { headers: trace });
+    }
+    await agent.flush();
+    // A message of our own comes after whatever the others could have caused.
+    await service.request(subject, {});
+    await putViewEntry(service, otherHash, { ...entry, id: 'last' });
+    const { entries } = await readViewPage(service, otherHash, '');
+    expect(entries.map(({ id }) => id)).toEqual(['keep', 'last']);
+    expect((await manager.streams.info('EVT_RESOURCE')).state.last_seq).toBe(before);
+    answering.unsubscribe();
   });
 });
 
@@ -236,13 +280,17 @@ describe('credentials', () => {
       message.respond({ subject: message.subject }),
     );
     await service.flush();
+    service.subscribe(agentSubjects.fact('a1', 'ClusterServed'), { queue: 'inventory' }, (message) =>
+      message.respond({ stream: 'inventory', seq: 0 }),
+    );
+    await service.flush();
     await using bus = await connectAs(credentials(['Kube'], 'a1'));
     const ack = await bus.publishDurable(
       agentSubjects.fact('a1', 'ClusterServed'),
       { a: 1 },
       { msgId: 'f1' },
     );
-    expect(ack).toMatchObject({ stream: 'FACT' });
+    expect(ack).toEqual({ stream: 'inventory', sequence: 0, duplicate: false });
     expect(await bus.request(agentSubjects.openView('a1'), {})).toEqual({ subject: 'agent.a1.view.open' });
     await expect(bus.request(agentSubjects.openView('a2'), {})).rejects.toMatchObject({
       code: 'bus.forbidden',
@@ -314,6 +362,6 @@ describe('credentials', () => {
     let reconnections = 0;
     bus.onReconnect(() => void (reconnections += 1));
     await until('it was reconnected', () => reconnections > 0);
-    await bus.publishDurable(agentSubjects.fact('a1', 'ClusterServed'), {});
+    expect(await bus.request(agentSubjects.openView('a1'), {})).toEqual({ subject: 'agent.a1.view.open' });
   });
 });

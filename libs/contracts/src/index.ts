@@ -74,6 +74,7 @@ export {
   viewSubject,
   wakeSubject,
 } from './subjects.ts';
+export { viewKindsFor } from './view-kinds.ts';
 export {
   type DocumentLimits,
   DocumentTooLarge,

@@ -42,8 +42,8 @@ export const anyAgent = {
   heartbeat: 'agent.*.hb',
   served: 'agent.*.served',
   goodbye: 'agent.*.bye',
-  fact: 'agent.*.fact.>',
-  factOf: (type: string) => `agent.*.fact.${type}`,
+  clusterServed: 'agent.*.fact.ClusterServed',
+  kubeRequestAudited: 'agent.*.fact.KubeRequestAudited',
   openView: 'agent.*.view.open',
   snapshot: 'agent.*.view.snap',
 } as const;

@@ -1,5 +1,5 @@
 import { uuidv7 } from '@postern/core';
-import { fixedClock, testPostgres } from '@postern/testkit';
+import { fixedClock, testPostgres, until } from '@postern/testkit';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AppendItem, type EventStore, openEventStore } from '../src/index.ts';
@@ -164,9 +164,14 @@ describe('a connection that is held', () => {
   test('may break while it waits without ending the process', async () => {
     const held = store.db.connection().execute(async (connection) => {
       const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
-      await sql`select pg_terminate_backend(${rows[0]!.pid})`.execute(store.db);
+      const { pid } = rows[0]!;
+      await sql`select pg_terminate_backend(${pid})`.execute(store.db);
+      await until('the backend is gone', async () => {
+        const alive = await sql`select 1 from pg_stat_activity where pid = ${pid}`.execute(store.db);
+        return alive.rows.length === 0;
+      });
       const ended = sql`select 1`.execute(connection);
-      await expect(ended).rejects.toMatchObject({ code: 'event_store.store_unavailable' });
+      await expect(ended).rejects.toMatchObject({ code: 'event_store.unavailable' });
     });
     await held;
     expect(await store.find([])).toEqual([]);

@@ -1,10 +1,9 @@
 import { createOperatorConfig, createUserKey } from '@postern/bus';
-import { everything, selectorHash } from '@postern/contracts';
+import { agentSubjects, everything, selectorHash } from '@postern/contracts';
 import { Secret, systemClock } from '@postern/core';
 import { silentTelemetry } from '@postern/telemetry';
 import { describe, expect, test } from 'vitest';
 import { busAccessIssuer } from './bus-access.ts';
-import { readableViews } from './readable-views.ts';
 
 const telemetry = silentTelemetry();
 const deps = { telemetry, clock: systemClock };
@@ -27,8 +26,9 @@ describe('access to the bus', () => {
     const { jwt } = issuer.issue({ agentId: 'a1', roles: ['Kube'], busKey, views: [view], notAfter });
     const { sub, exp, nats } = payloadOf(jwt);
     expect({ sub, exp }).toEqual({ sub: busKey, exp: notAfter.getTime() / 1000 });
-    expect(nats.pub.allow).toEqual(['agent.a1.>']);
-    expect(nats.sub.allow).toContain(`live.view.${view}.>`);
+    expect(nats.pub.allow).toContain(agentSubjects.heartbeat('a1'));
+    expect(nats.pub.allow.every((subject) => subject.startsWith('agent.a1.'))).toBe(true);
+    expect(nats.sub.allow).toContain(`live.view.${view}.kube_cluster.>`);
     expect(nats.sub.allow.every((subject) => subject.includes('a1') || subject.includes(view))).toBe(true);
   });
 
@@ -53,21 +53,20 @@ describe('access to the bus', () => {
 });
 
 describe('the views that a joiner may read', () => {
-  const clusters = hash('kube_cluster');
-  const policy = hash('role', 'user');
-  const tokens = hash('token');
+  const views = [hash('kube_cluster'), hash('role', 'user'), hash('token'), hash('role', 'kube_cluster')];
+  const issuer = busAccessIssuer({ ...servers, busAccountSeed }, deps);
 
   test.each([
-    ['an agent', ['Kube'], [clusters]],
-    ['an edge', ['Proxy', 'Kube'], [clusters, policy]],
-    ['a service', ['Auth'], [clusters, policy, tokens]],
-  ])('are for %s those of its work', (_, roles, expected) => {
-    expect(readableViews(roles, [clusters, policy, tokens])).toEqual(expected);
-  });
-
-  test('do not widen by adding a kind', () => {
-    expect(
-      readableViews(['Kube'], [hash('kube_cluster', 'user'), hash('kube_cluster', 'token', 'role')]),
-    ).toEqual([]);
+    ['an agent', ['Kube'], ['kube_cluster']],
+    ['a discovery agent', ['Discovery'], ['discovery_config', 'kube_cluster']],
+    ['an edge', ['Proxy', 'Kube'], ['kube_cluster', 'role', 'user']],
+    ['a service', ['Auth'], ['discovery_config', 'kube_cluster', 'role', 'token', 'user']],
+    ['a process of no role that we know', ['Node'], []],
+  ])('show %s the kinds of its work alone, whatever they select', (_, roles, kinds) => {
+    const { jwt } = issuer.issue({ agentId: 'a1', roles, busKey, views, notAfter });
+    const live = payloadOf(jwt).nats.sub.allow.filter((subject) => subject.startsWith('live.view.'));
+    expect(live.toSorted()).toEqual(
+      views.flatMap((view) => kinds.map((kind) => `live.view.${view}.${kind}.>`)).toSorted(),
+    );
   });
 });

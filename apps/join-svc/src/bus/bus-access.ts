@@ -2,7 +2,6 @@ import { permissionsOf, userJwt } from '@postern/bus';
 import type { BusAccess } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
-import { readableViews } from './readable-views.ts';
 
 /** Whose bus credential, for which views, and until when. */
 interface BusAccessSpec {
@@ -46,11 +45,8 @@ export function busAccessIssuer(
   return {
     issue: ({ agentId, roles, busKey, views, notAfter }) => {
       if (busAccountSeed === undefined || busKey === undefined) return { servers };
-      const readable = readableViews(roles, views);
-      if (readable.length < views.length)
-        telemetry.log.warn('a joiner asked for views that are not for it', { agentId });
       const jwt = userJwt({
-        ...permissionsOf(roles, agentId, readable),
+        ...permissionsOf(roles, agentId, views),
         accountSeed: busAccountSeed.reveal(),
         userPublicKey: busKey,
         name: agentId,

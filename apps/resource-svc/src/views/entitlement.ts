@@ -1,33 +1,36 @@
 import { type Bus, type Consumption, eventStreamName } from '@postern/bus';
-import { AgentJoined, type Selector } from '@postern/contracts';
+import { AgentJoined, type Selector, viewKindsFor } from '@postern/contracts';
 import { delay, failure } from '@postern/core';
 import type { Kysely } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 
-const ViewForbidden = failure(
+export const ViewForbidden = failure(
   'permission_denied',
   'resource.view_forbidden',
   (kind: string) => `a view of ${kind} is for services of the control plane`,
 );
 
-/** What any joined process may look at. Nothing secret is in a view, but who holds which role is nobody else's business. */
+/** What any joined process may look at, whatever its roles are. */
 const openKinds: readonly string[] = ['kube_cluster', 'discovery_config'];
 
-const controlPlaneRoles: readonly string[] = ['Auth', 'Proxy'];
+/** How long opening a view waits for the news of an agent that joined a moment ago. */
+export const joinPatienceMs = 3_000;
 
-/** How long to wait for the news of an agent that joined a moment ago. */
-const patienceMs = 3_000;
+/** Who reads which kinds. */
+interface Reading extends Pick<Selector, 'kinds'> {
+  readonly agentId: string;
+  readonly patienceMs?: number;
+}
 
-/** Refuses a view that shows the agent more than its system roles need. */
+/** Refuses a view that shows the agent more than its system roles need, when it is opened and whenever it is read. */
 export async function requireEntitled(
   db: Kysely<ResourceDb>,
-  agentId: string,
-  { kinds }: Selector,
+  { agentId, kinds, patienceMs = 0 }: Reading,
 ): Promise<void> {
-  const guarded = kinds.find((kind) => !openKinds.includes(kind));
-  if (guarded === undefined || isJoinService(agentId)) return;
-  const roles = await rolesOf(db, agentId);
-  if (!roles.some((role) => controlPlaneRoles.includes(role))) throw ViewForbidden(guarded);
+  if (kinds.every((kind) => openKinds.includes(kind)) || isJoinService(agentId)) return;
+  const own = viewKindsFor(await rolesOf(db, agentId, patienceMs));
+  const foreign = kinds.find((kind) => !openKinds.includes(kind) && !own.includes(kind));
+  if (foreign !== undefined) throw ViewForbidden(foreign);
 }
 
 /** Remembers the system roles of whoever joins. */
@@ -54,7 +57,11 @@ function isJoinService(agentId: string): boolean {
   return agentId.startsWith('join-svc-');
 }
 
-async function rolesOf(db: Kysely<ResourceDb>, agentId: string): Promise<readonly string[]> {
+async function rolesOf(
+  db: Kysely<ResourceDb>,
+  agentId: string,
+  patienceMs: number,
+): Promise<readonly string[]> {
   const end = performance.now() + patienceMs;
   for (;;) {
     const row = await db

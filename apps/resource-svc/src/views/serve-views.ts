@@ -10,7 +10,7 @@ import { toAppError } from '@postern/core';
 import { StoreUnavailable } from '@postern/event-store';
 import type { Telemetry } from '@postern/telemetry';
 import { Compile } from 'typebox/compile';
-import { requireEntitled } from './entitlement.ts';
+import { joinPatienceMs, requireEntitled, ViewForbidden } from './entitlement.ts';
 import { openViewFor, readSelector, type ViewStore } from './open-view.ts';
 import { findView, renewLease } from './view-table.ts';
 
@@ -21,6 +21,7 @@ export interface ServeViewsDeps extends ViewStore {
 }
 
 const queue = 'resource-svc';
+const maxReaders = 100_000;
 const snapshotRequest = Compile(SnapshotRequest);
 
 /** Answers agents that open and read views. Every replica does; each request goes to one of them. */
@@ -45,7 +46,8 @@ async function open(deps: ServeViewsDeps, message: BusMessage): Promise<OpenView
   const agentId = agentOf(message);
   try {
     const selector = readSelector(message.json());
-    await requireEntitled(deps.store.db, agentId, selector);
+    const { kinds } = selector;
+    await requireEntitled(deps.store.db, { agentId, kinds, patienceMs: joinPatienceMs });
     return { ok: true, hash: await openViewFor(deps, agentId, selector) };
   } catch (error) {
     const { code, message: text } = toAppError(error);
@@ -62,23 +64,36 @@ async function snapshot(
   const request = message.json();
   if (!snapshotRequest.Check(request)) return unknownView;
   const { hash, after } = request;
-  const isReadable = await mayRead(deps, hash, agentOf(message)).catch((error: unknown) => {
-    // Without Postgres nothing changes either: what was whole a moment ago still is.
-    if (StoreUnavailable.is(error) && readable.has(hash)) return true;
+  const agentId = agentOf(message);
+  const reader = `${hash} ${agentId}`;
+  const isReadable = await mayRead(deps, hash, agentId).catch((error: unknown) => {
+    // Without Postgres nothing changes either: what this agent could read a moment ago it still can.
+    if (StoreUnavailable.is(error) && readable.has(reader)) return true;
     throw error;
   });
   if (!isReadable) {
-    readable.delete(hash);
+    readable.delete(reader);
     return unknownView;
   }
-  readable.add(hash);
+  if (readable.size >= maxReaders) readable.clear();
+  readable.add(reader);
   return readViewPage(deps.bus, hash, after);
 }
 
-/** A view that is being compared may lack entries, and a reader would take them for removed: opening it again waits. */
+/**
+ * A view that is being compared may lack entries, and a reader would take them for removed: opening it again waits. A hash
+ * is no secret, so a view that the agent could not open is not there for it.
+ */
 async function mayRead({ store, clock }: ServeViewsDeps, hash: string, agentId: string): Promise<boolean> {
   const view = await findView(store.db, hash);
-  return view?.isFilled === true && renewLease(store.db, { hash, agentId, now: clock() });
+  if (view?.isFilled !== true) return false;
+  try {
+    await requireEntitled(store.db, { agentId, kinds: view.selector.kinds });
+  } catch (error) {
+    if (ViewForbidden.is(error)) return false;
+    throw error;
+  }
+  return renewLease(store.db, { hash, agentId, now: clock() });
 }
 
 const unknownView: SnapshotPage = { ok: false, code: 'unknown_view', entries: [], next: '' };

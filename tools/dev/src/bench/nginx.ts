@@ -25,7 +25,10 @@ export async function startNginx(plan: NginxPlan): Promise<{ workerPids: number[
   mkdirSync(plan.dir, { recursive: true });
   const file = join(plan.dir, 'nginx.conf');
   writeFileSync(file, config(plan));
-  const child = spawn('nginx', ['-c', file, '-p', plan.dir, '-g', 'daemon off;'], { stdio: 'ignore' });
+  const child = spawn('nginx', ['-c', file, '-p', plan.dir, '-g', 'daemon off;'], {
+    stdio: 'ignore',
+    env: nginxEnv,
+  });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const children = `/proc/${child.pid}/task/${child.pid}/children`;
   const workerPids = await until('nginx has a worker', () => {

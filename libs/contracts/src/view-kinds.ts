@@ -1,0 +1,14 @@
+import { kinds } from './kinds/index.ts';
+
+/** Nothing secret is in a view, but who holds which role is nobody's business but the control plane's. */
+const byRole: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Kube', ['kube_cluster']],
+  ['Discovery', ['discovery_config', 'kube_cluster']],
+  ['Proxy', ['kube_cluster', 'role', 'user']],
+  ['Auth', kinds.map(({ kind }) => kind)],
+]);
+
+/** The kinds of resources whose views a joined process with these system roles may read, sorted. */
+export function viewKindsFor(roles: readonly string[]): string[] {
+  return [...new Set(roles.flatMap((role) => byRole.get(role) ?? []))].toSorted();
+}
