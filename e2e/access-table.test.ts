@@ -45,6 +45,7 @@ const configMaps = { kind: 'configmaps', name: 'doomed-*', verbs: ['list', 'dele
 const collector = { roles: [v8(pods(configMaps))] };
 
 let folder: string;
+let starting: readonly [Promise<SeparateStack>, Promise<KubeApiServer>];
 let stack: SeparateStack;
 let target: KubeApiServer;
 let served: ServedClusters;
@@ -52,10 +53,11 @@ let people: People;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-access-'));
-  [stack, target] = await Promise.all([
+  starting = [
     startSeparately(folder, 1),
     startKubeApiServer({ dir: join(folder, 'target'), durable: false }),
-  ]);
+  ];
+  [stack, target] = await Promise.all(starting);
   await arrangeTarget(target);
   served = await serveClusters({ folder, stack, target, clusters });
   const { api, caPem } = served;
@@ -65,8 +67,10 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await served?.[Symbol.asyncDispose]();
-  await stack?.[Symbol.asyncDispose]();
-  await target?.stop();
+  // Also when one of the two did not start.
+  for (const outcome of await Promise.allSettled(starting)) {
+    if (outcome.status === 'fulfilled') await outcome.value[Symbol.asyncDispose]();
+  }
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -24,6 +24,7 @@ const everything = { kind: '*', api_group: '*', namespace: '*', name: '*', verbs
 const configMapsOnly = { kind: 'configmaps', api_group: '', namespace: '*', name: '*', verbs: ['get'] };
 
 let folder: string;
+let starting: readonly [Promise<SeparateStack>, Promise<KubeApiServer>];
 let stack: SeparateStack;
 let target: KubeApiServer;
 let node: KubeNode;
@@ -32,7 +33,7 @@ let alice: Tools;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-streams-'));
-  [stack, target] = await Promise.all([
+  starting = [
     startSeparately(folder, 1),
     startKubeApiServer({
       dir: join(folder, 'target'),
@@ -41,7 +42,8 @@ beforeAll(async () => {
       auditLog: true,
       durable: false,
     }),
-  ]);
+  ];
+  [stack, target] = await Promise.all(starting);
   node = await startKubeNode(target, { dir: join(folder, 'node') });
   await arrangeWorkload(target, node);
   served = await serveClusters({
@@ -59,9 +61,11 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await served?.[Symbol.asyncDispose]();
-  await stack?.[Symbol.asyncDispose]();
   await node?.stop();
-  await target?.stop();
+  // Also when one of the two did not start.
+  for (const outcome of await Promise.allSettled(starting)) {
+    if (outcome.status === 'fulfilled') await outcome.value[Symbol.asyncDispose]();
+  }
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -1,7 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Secret, systemClock } from '@postern/core';
 import { type KubeApiServer, startKubeApiServer } from '@postern/lab';
+import { compareWithRebuild } from '@postern/projections';
+import { openResourceStore, resourceList } from '@postern/resource-svc';
+import { silentTelemetry } from '@postern/telemetry';
 import { type SeparateStack, startSeparately, until, victims } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMany } from './support/create-many.ts';
@@ -54,6 +58,13 @@ describe('two replicas of every service, each a process', () => {
     const names = await namesOf(stack, prefix);
     expect(new Set(names).size).toBe(names.length);
     expect(created.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  test('leave projections behind that equal a rebuild from events', async () => {
+    const url = new Secret(stack.postgres.url);
+    const [telemetry, clock] = [silentTelemetry(), systemClock];
+    await using resources = await openResourceStore(url, { telemetry, clock });
+    expect(await compareWithRebuild(resources, resourceList)).toEqual([]);
   });
 });
 

@@ -88,7 +88,14 @@ async function updateLabels(alice: ReturnType<typeof toolsFor>, folder: string):
 /** A cluster whose labels leave the agent's matchers, and one that is removed, are gone with their streams within 2 s. */
 export async function leavingClustersAreCut(setting: GuideSetting): Promise<void> {
   const { admin, folder } = setting;
-  await onTarget(setting, 'create', 'clusterrolebinding', 'the-admins', '--clusterrole=cluster-admin', '--group=postern:admins');
+  await onTarget(
+    setting,
+    'create',
+    'clusterrolebinding',
+    'the-admins',
+    '--clusterrole=cluster-admin',
+    '--group=postern:admins',
+  );
   const agent = await startKubeService(setting, 'matching-agent', [
     { labels: { stage: 'live', region: 'one' } },
     { labels: { stage: 'test' } },

@@ -35,14 +35,12 @@ export async function serveClusters(options: ServeOptions): Promise<ServedCluste
   const api = openApi({ proxy: stack.proxyAddrs[0]!, caPem, identity: { key, certificate } });
   const kubeconfig = await agentKubeconfig(options);
   const agent = await startAgent(options, api);
-  for (const [name, labels] of Object.entries(clusters)) {
-    const metadata = { name, labels };
-    await api.resources.create({ kind: 'kube_cluster', version: 'v3', metadata, spec: { kubeconfig } });
+  try {
+    await register(api, clusters, kubeconfig);
+  } catch (error) {
+    await agent.stop();
+    throw error;
   }
-  await until('every cluster is served', async () => {
-    const served = await api.inventory.clusters();
-    return Object.keys(clusters).every((name) => served.some((cluster) => cluster.name === name));
-  });
   return {
     api,
     caPem,
@@ -52,6 +50,17 @@ export async function serveClusters(options: ServeOptions): Promise<ServedCluste
       await api[Symbol.asyncDispose]();
     },
   };
+}
+
+async function register(api: Api, clusters: ClusterLabels, kubeconfig: string): Promise<void> {
+  for (const [name, labels] of Object.entries(clusters)) {
+    const metadata = { name, labels };
+    await api.resources.create({ kind: 'kube_cluster', version: 'v3', metadata, spec: { kubeconfig } });
+  }
+  await until('every cluster is served', async () => {
+    const served = await api.inventory.clusters();
+    return Object.keys(clusters).every((name) => served.some((cluster) => cluster.name === name));
+  });
 }
 
 async function agentKubeconfig({ folder, target }: ServeOptions): Promise<string> {

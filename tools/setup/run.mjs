@@ -29,12 +29,14 @@ async function ensureDependencies() {
   if (existsSync(nodeBin) && isUpToDate()) return;
   // Not `npm ci`: it insists on packages of every platform, and registries that mirror a part lack some.
   console.error('postern: installing dependencies (about a minute on a new machine)');
-  const code = await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], process.env, [
-    'ignore',
-    2,
-    2,
-  ]);
-  if (code !== 0) throw new Error('npm install failed: see its message above; is the npm registry reachable?');
+  const code = await run(
+    'npm',
+    ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'],
+    process.env,
+    ['ignore', 2, 2],
+  );
+  if (code !== 0)
+    throw new Error('npm install failed: see its message above; is the npm registry reachable?');
   if (!existsSync(nodeBin))
     throw new Error(
       'the pinned Node was not installed: check that install scripts are allowed for the package node',

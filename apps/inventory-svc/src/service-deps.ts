@@ -1,4 +1,4 @@
-import { mayRule } from '@postern/access';
+import { mayRule, userNameOf } from '@postern/access';
 import { type Clock, failure } from '@postern/core';
 import { type AllowRule, allowIf } from '@postern/http';
 import type { Policy, UserState } from '@postern/policy';
@@ -32,7 +32,8 @@ export function callerOf(
   principal: Principal,
 ): UserState | undefined {
   if (policy.ageMs() > maxPolicyAgeMs) throw PolicyTooOld();
-  return principal.type === 'user' || principal.type === 'bot' ? policy.user(principal.id) : undefined;
+  const name = userNameOf(principal);
+  return name === undefined ? undefined : policy.user(name);
 }
 
 /** The rule of users whose roles allow a verb on a kind. */

@@ -142,7 +142,7 @@ describe('a fact', () => {
     await using one = await replica();
     await publish(audited({ name: 'forged' }), 'm1', 'edge-2');
     await bus.publishDurable(
-      'agent.edge-1.fact.AgentLost',
+      'agent.edge-1.fact.KubeRequestAudited',
       { ...audited(), type: 'AgentLost' },
       { msgId: 'm2' },
     );
@@ -153,6 +153,24 @@ describe('a fact', () => {
     expect(await requests(one)).not.toContain('forged');
     const refused = one.telemetry.lines.filter((line) => line.includes('a fact of an agent was refused'));
     expect(refused).toHaveLength(4);
+  });
+
+  test('of an agent that is no edge is acknowledged once it is recorded', async () => {
+    await using one = await replica();
+    const fact = {
+      id: 'served-1',
+      type: 'ClusterServed',
+      v: 1,
+      at: '2026-01-02T03:04:05.678Z',
+      data: { agentId: 'kube-1', cluster: 'prod', state: 'served', labels: {}, reason: 'registered' },
+    };
+    const recorded = async () =>
+      (await one.store.feed({ limit: 10_000 })).filter(({ event }) => event.type === 'ClusterServed').length;
+    await publish(fact, 'm', 'kube-1');
+    expect(await recorded()).toBe(1);
+    await publish(fact, 'm', 'kube-1');
+    await publish({ ...fact, id: 'served-2' }, 'm', 'kube-2');
+    expect(await recorded()).toBe(1);
   });
 
   test('makes the same row at a rebuild', async () => {

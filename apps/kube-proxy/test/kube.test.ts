@@ -326,19 +326,42 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
         { kind: 'services', api_group: '', namespace: 'dev', name: '*', verbs: ['get', 'update', 'patch'] },
       ],
     });
-    const service = (resourceVersion?: string) =>
+    const service = (metadata: Record<string, unknown> = {}) =>
       JSON.stringify({
         apiVersion: 'v1',
         kind: 'Service',
-        metadata: { name: 'made', namespace: 'dev', ...(resourceVersion ? { resourceVersion } : {}) },
+        metadata: { name: 'made', namespace: 'dev', ...metadata },
         spec: { ports: [{ port: 80 }] },
       });
     const path = at('real', '/api/v1/namespaces/dev/services/made');
-    expect((await kubectl(['replace', '--raw', path, '-f', '-'], service())).err).toContain('may create');
-    expect((await kubectl(['replace', '--raw', path, '-f', '-'], service('1'))).code).not.toBe(0);
+    const replace = (body: string) => kubectl(['replace', '--raw', path, '-f', '-'], body);
+    expect((await replace(service())).err).toContain('may create');
+    expect((await replace(service({ resourceVersion: '1' }))).err).toContain('may create');
+    const uid = '00000000-0000-4000-8000-000000000000';
+    expect((await replace(service({ uid }))).err).toContain('Precondition failed');
     const apply = await kubectl(['apply', '--server-side', '-f', '-'], service());
     expect(apply.err).toContain('cannot create resource');
     expect(await admin(['-n', 'dev', 'get', 'services', '-o', 'name'])).toBe('');
+  });
+
+  test('knows the name in a body as the API server does', async () => {
+    const kubectl = await userWith('namer', {
+      kubernetes_resources: [rule('nginx-*', 'dev', ['create'])],
+    });
+    const path = at('real', '/api/v1/namespaces/dev/configmaps');
+    const create = (body: string) => kubectl(['create', '--raw', path, '-f', '-'], body);
+    const hidden = [
+      '{"metadata":{"name":"hidden-1"},"metadata":{"generateName":"nginx-"}}',
+      '{"metadata":{"name":"hidden-2"},"metadata":{"name":"nginx-h2","generateName":"x"},"metadata":{}}',
+      '{"metadata":{"name":"hidden-3"}}',
+    ];
+    for (const body of hidden) expect((await create(body)).code).not.toBe(0);
+    expect((await create(`{"metadata":{"generateName":"nginx-${shape}-"}}`)).code).toBe(0);
+    const names = (await admin(['-n', 'dev', 'get', 'configmaps', '-o', 'name'])).split('\n');
+    expect(names.filter((name) => name.includes('hidden'))).toEqual([]);
+    const made = names.filter((name) => name.includes(`/nginx-${shape}-`));
+    expect(made).toHaveLength(1);
+    await admin(['-n', 'dev', 'delete', ...made]);
   });
 
   test('answers can-i by both sets of rules', async () => {

@@ -41,3 +41,5 @@ export {
   type SelfSubjectRules,
 } from './reviews.ts';
 export { type KubeRule } from './role-versions.ts';
+export { type Named, userNameOf } from './user-name.ts';
+export { type ClusterReport, isAbout, visibleLabels } from './visible-labels.ts';

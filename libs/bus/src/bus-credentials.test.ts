@@ -13,7 +13,9 @@ describe('a user JWT', () => {
   const clock = () => new Date('2026-01-01T00:00:00Z');
 
   test('names the user, its end and what it may do', () => {
-    const claims = claimsOf(userJwt({ ...spec, ...agentPermissions('a1', ['f'.repeat(32)], ['Kube']), clock }));
+    const claims = claimsOf(
+      userJwt({ ...spec, ...agentPermissions('a1', ['f'.repeat(32)], ['Kube']), clock }),
+    );
     expect(claims).toMatchObject({
       sub: userPublicKey,
       iss: claimsOf(accountJwt)['sub'],

@@ -85,7 +85,7 @@ export function defineEvent<const Name extends string, S extends TObject>(
 ): EventType<Name, S> {
   const validator = Compile(schema);
   const check = (data: unknown): Static<S> => {
-    if (validator.Check(data)) return data as Static<S>;
+    if (validator.Check(data)) return data;
     const [first] = validator.Errors(data);
     throw InvalidEvent(type, `${first?.instancePath ?? '/'} ${first?.message ?? 'does not fit the schema'}`);
   };

@@ -12,12 +12,17 @@ const types = Object.values(contracts).filter(
 
 describe('golden events', () => {
   test('are there for every version of every type', () => {
-    const wanted = types.flatMap(({ type, v }) => Array.from({ length: v }, (_, at) => `${type}.v${at + 1}.json`));
+    const wanted = types.flatMap(({ type, v }) =>
+      Array.from({ length: v }, (_, at) => `${type}.v${at + 1}.json`),
+    );
     expect(readdirSync(folder).toSorted()).toEqual(wanted.toSorted());
   });
 
   test.each(readdirSync(folder))('%s, once written, is read by the program of today', (file) => {
-    const stored = JSON.parse(readFileSync(join(folder, file), 'utf8')) as Pick<StoredEvent, 'type' | 'v' | 'data'>;
+    const stored = JSON.parse(readFileSync(join(folder, file), 'utf8')) as Pick<
+      StoredEvent,
+      'type' | 'v' | 'data'
+    >;
     const type = types.find((candidate) => candidate.type === stored.type)!;
     const data = type.read(stored);
     expect(type(data as never)).toEqual({ type: stored.type, v: type.v, data });

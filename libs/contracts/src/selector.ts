@@ -1,4 +1,4 @@
-import { canonicalJson, type Json, sha256Hex } from '@postern/core';
+import { canonicalJson, sha256Hex } from '@postern/core';
 import { Type, type Static } from 'typebox';
 
 /** Label patterns: any listed pattern may match; `*`, globs and `^regex$` as in compatibility.md 2.2. */
@@ -20,7 +20,7 @@ export function everything(...kinds: string[]): Selector {
 /** The same selector with everything sorted and duplicates dropped, so that equal selections share a view. */
 export function canonicalSelector(selector: Selector): Selector {
   const items = selector.any.map((item) => ({ labels: sortedPatterns(item.labels) }));
-  const byText = new Map(items.map((item) => [canonicalJson(item as unknown as Json), item]));
+  const byText = new Map(items.map((item) => [canonicalJson(item), item]));
   return {
     kinds: [...new Set(selector.kinds)].toSorted(),
     any: [...byText.keys()].toSorted().map((text) => byText.get(text)!),
@@ -29,7 +29,7 @@ export function canonicalSelector(selector: Selector): Selector {
 
 /** Name of a view: 128 bits of SHA-256 over the canonical selector, as lower-case hex. */
 export function selectorHash(selector: Selector): string {
-  return sha256Hex(canonicalJson(canonicalSelector(selector) as unknown as Json)).slice(0, 32);
+  return sha256Hex(canonicalJson(canonicalSelector(selector))).slice(0, 32);
 }
 
 function sortedPatterns(labels: LabelPatterns): LabelPatterns {

@@ -1,7 +1,6 @@
-import { isReservedLabel, originLabel, type ServedCluster, type ServedClusterView } from '@postern/contracts';
+import { isAbout, type Labels, visibleLabels } from '@postern/access';
+import type { ServedCluster, ServedClusterView } from '@postern/contracts';
 import type { OnlineReport } from './served-reports.ts';
-
-type Labels = Readonly<Record<string, string>>;
 
 /** The labels of a registered cluster, or undefined when no cluster of that name is registered. */
 export type RegisteredLabels = (name: string) => Labels | undefined;
@@ -30,25 +29,20 @@ export function servedClusters(
 function viewOf(
   name: string,
   all: readonly Serving[],
-  labels: Labels | undefined,
+  registered: Labels | undefined,
 ): ServedClusterView | undefined {
-  const origin = labels ? 'dynamic' : 'config-file';
-  const serving = all.filter(({ cluster }) => cluster.origin === origin);
-  if (serving.length === 0) return undefined;
+  const serving = all.filter(({ cluster }) => isAbout(cluster, registered !== undefined));
+  const labels = visibleLabels(
+    registered,
+    serving.map(({ cluster }) => cluster),
+  );
+  if (serving.length === 0 || !labels) return undefined;
   const online = serving.find(({ cluster }) => cluster.health === 'online');
   return {
     name,
-    labels: { ...agreedLabels(serving), ...(labels ?? { [originLabel]: origin }) },
+    labels,
     health: online ? 'online' : 'offline',
     kubeVersion: (online ?? serving[0]!).cluster.kubeVersion,
     agents: serving.map(({ agent: { agentId, hostname, version } }) => ({ agentId, hostname, version })),
   };
-}
-
-/** Labels on which all its agents agree: one of them alone must not open a cluster that others serve. */
-function agreedLabels([first, ...others]: readonly Serving[]): Record<string, string> {
-  const agreed = Object.entries(first?.cluster.labels ?? {}).filter(
-    ([key, value]) => !isReservedLabel(key) && others.every(({ cluster }) => cluster.labels[key] === value),
-  );
-  return Object.fromEntries(agreed);
 }

@@ -1,4 +1,4 @@
-import { type AccessUser, decideKubeAccess } from '@postern/access';
+import { type AccessUser, decideKubeAccess, userNameOf } from '@postern/access';
 import type { Role } from '@postern/contracts';
 import type { Principal } from '@postern/identity';
 import type { UserState } from '@postern/policy';
@@ -24,9 +24,11 @@ export function accessPolicy(
   live: LivePolicy,
 ): DecidingPolicy & EdgePolicy & { readonly accessOf: AccessOf } {
   const strangers = new Map<string, AccessUser>();
-  const accessOf: AccessOf = ({ id }) => {
-    const user = live.user(id);
-    return user ? { user, roles: live.rolesOf(user) } : { user: strangerNamed(strangers, id), roles: [] };
+  const accessOf: AccessOf = (principal) => {
+    const name = userNameOf(principal);
+    const user = name === undefined ? undefined : live.user(name);
+    if (user) return { user, roles: live.rolesOf(user) };
+    return { user: strangerNamed(strangers, name ?? principal.id), roles: [] };
   };
   return {
     accessOf,

@@ -1,4 +1,4 @@
-import type { KubeAllow } from '@postern/access';
+import { type KubeAllow, userNameOf } from '@postern/access';
 import type { DataOf, KubeRequestAudited } from '@postern/contracts';
 import type { AppError } from '@postern/core';
 import type { Principal } from '@postern/identity';
@@ -81,7 +81,7 @@ export class RequestRecord {
     if (!this.#principal || (info && isDiscovery(info))) return undefined;
     return {
       requestId: this.requestId,
-      user: this.#principal.id,
+      user: userNameOf(this.#principal) ?? '',
       session: this.#principal.session ?? '',
       cluster: this.#cluster,
       decision: this.#isAllowed ? 'allow' : 'deny',

@@ -120,3 +120,27 @@ export function textMember(bytes: Buffer, from: number, key: string): string | u
   if (!member || bytes[member.start] !== byte.quote) return undefined;
   return JSON.parse(bytes.toString('utf8', member.start, member.end)) as string;
 }
+
+/** One member of an object: its key, and where its value is. */
+export interface Member {
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The members of the object that begins at `from`, in a text that is known to be JSON. */
+export function membersOf(bytes: Buffer, from: number): Member[] {
+  const members: Member[] = [];
+  let at = skipSpace(bytes, from + 1);
+  while (bytes[at] === byte.quote) {
+    const keyEnd = endOfString(bytes, at);
+    const start = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1);
+    const end = endOfValue(bytes, start);
+    if (keyEnd < 0 || end < 0) break;
+    members.push({ key: JSON.parse(bytes.toString('utf8', at, keyEnd)) as string, start, end });
+    at = skipSpace(bytes, end);
+    if (bytes[at] !== byte.comma) break;
+    at = skipSpace(bytes, at + 1);
+  }
+  return members;
+}

@@ -10,7 +10,7 @@ export const UpdateMayCreate = failure(
   'permission_denied',
   'kube.update_may_create',
   (resource: string) =>
-    `${resource} is forbidden: a PUT may create what does not exist, and your roles do not allow create; set metadata.resourceVersion to the version you read`,
+    `${resource} is forbidden: a PUT may create what does not exist, and your roles do not allow create; set metadata.uid to that of the object you read`,
 );
 
 /** A collection that holds more than the user may delete. */
@@ -60,7 +60,7 @@ export function authorize(
   if (info.verb === 'deletecollection' && decision.rules) throw CollectionNotLimited(info.resource);
   // An apply creates what does not exist. The API server asks its own RBAC the same question.
   if (info.verb === 'patch' && isApply(headers)) decide(decisions, request, asCreate(info));
-  if (info.verb === 'update' && body && objectIdentity(body, headers.contentType).resourceVersion === '') {
+  if (info.verb === 'update' && body && objectIdentity(body, headers.contentType).uid === '') {
     throw UpdateMayCreate(info.resource);
   }
   return { decision, attributes };

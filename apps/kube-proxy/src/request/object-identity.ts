@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { failure, isPlainObject } from '@postern/core';
-import { parse } from 'yaml';
+import { type Member, membersOf, skipSpace } from '../forward/json-bytes.ts';
 import { bytesField, protobufObject, textField } from './protobuf.ts';
 
 export const BodyTooLarge = failure(
@@ -25,7 +25,8 @@ export const UnreadableObject = failure(
 export interface ObjectIdentity {
   readonly name: string;
   readonly generateName: string;
-  readonly resourceVersion: string;
+  /** The object that is to be replaced: with it nothing can come into being. A resource version alone does not prevent that. */
+  readonly uid: string;
 }
 
 /** The limit of kube-apiserver itself. */
@@ -47,17 +48,15 @@ export async function readBody(body: Readable, maxBytes: number): Promise<Buffer
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
-/** The name in the body of a create or update, in any encoding that kube-apiserver takes except CBOR. */
+/**
+ * The name in the body of a create or update. What another decoder could read differently is refused, because the API server
+ * is one: it merges fields that come twice, where we would see one of them, and its YAML has merge keys, tags and line ends
+ * that ours does not. No client of Kubernetes sends YAML.
+ */
 export function objectIdentity(body: Buffer, contentType: string | undefined): ObjectIdentity {
   const type = (contentType ?? 'application/json').split(';', 1)[0]!.trim().toLowerCase();
   if (type === 'application/vnd.kubernetes.protobuf') return protobufIdentity(body);
-  if (type === 'application/json')
-    return metadataOf(tryParse(() => JSON.parse(body.toString('utf8')) as unknown));
-  if (type === 'application/yaml') {
-    return metadataOf(
-      tryParse(() => parse(body.toString('utf8'), { maxAliasCount: 0, schema: 'core' }) as unknown),
-    );
-  }
+  if (type === 'application/json') return jsonIdentity(body);
   throw UnreadableObject(`the content type ${JSON.stringify(type.slice(0, 80))} is not supported`);
 }
 
@@ -69,14 +68,23 @@ function tryParse<T>(read: () => T): T {
   }
 }
 
-function metadataOf(object: unknown): ObjectIdentity {
+function jsonIdentity(body: Buffer): ObjectIdentity {
+  const object = tryParse(() => JSON.parse(body.toString('utf8')) as unknown);
   const metadata = isPlainObject(object) ? object['metadata'] : undefined;
   if (!isPlainObject(metadata)) throw UnreadableObject('it has no metadata');
+  const members = membersOf(body, skipSpace(body, 0));
+  requireOnce(members);
+  requireOnce(membersOf(body, members.find(({ key }) => key === 'metadata')!.start));
   return {
     name: textOf(metadata['name']),
     generateName: textOf(metadata['generateName']),
-    resourceVersion: textOf(metadata['resourceVersion']),
+    uid: textOf(metadata['uid']),
   };
+}
+
+function requireOnce(members: readonly Member[]): void {
+  const keys = members.map(({ key }) => key);
+  if (new Set(keys).size !== keys.length) throw UnreadableObject('a field is there twice');
 }
 
 function textOf(value: unknown): string {
@@ -86,15 +94,11 @@ function textOf(value: unknown): string {
 }
 
 /** ObjectMeta is the first field of every Kubernetes object. */
-const fields = { metadata: 1, name: 1, generateName: 2, resourceVersion: 6 } as const;
+const fields = { metadata: 1, name: 1, generateName: 2, uid: 5 } as const;
 
 function protobufIdentity(body: Buffer): ObjectIdentity {
   const metadata = tryParse(() => bytesField(protobufObject(body), fields.metadata));
   if (!metadata) throw UnreadableObject('it has no metadata');
   const text = (field: number) => tryParse(() => textField(metadata, field));
-  return {
-    name: text(fields.name),
-    generateName: text(fields.generateName),
-    resourceVersion: text(fields.resourceVersion),
-  };
+  return { name: text(fields.name), generateName: text(fields.generateName), uid: text(fields.uid) };
 }

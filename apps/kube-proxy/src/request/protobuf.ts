@@ -18,15 +18,22 @@ export function textField(message: Buffer, field: number): string {
   return bytesField(message, field)?.toString('utf8') ?? '';
 }
 
-/** The last length-delimited field of a number, which is the one that protobuf decoders take. */
+// Field numbers have 29 bits. Decoders that keep 32 would take a larger one for a small one.
+const maxTag = 2 ** 32;
+
+/** The one length-delimited field of a number. Decoders merge messages that come twice, so that is refused. */
 export function bytesField(message: Buffer, wanted: number): Buffer | undefined {
   let found: Buffer | undefined;
   let at = 0;
   while (at < message.length) {
     const tag = varint(message, at);
+    if (tag.value >= maxTag) throw new InvalidProtobuf('it has a field number that is too large');
     const field = Math.floor(tag.value / 8);
     const value = valueAt(message, tag.next, tag.value % 8);
-    if (field === wanted && value.bytes) found = value.bytes;
+    if (field === wanted && value.bytes) {
+      if (found) throw new InvalidProtobuf('it has a field twice');
+      found = value.bytes;
+    }
     at = value.next;
   }
   return found;

@@ -1,9 +1,10 @@
-import type {
-  AccessCluster,
-  ImpersonationRequest,
-  KubeAllow,
-  KubeAttributes,
-  KubeDecision,
+import {
+  type AccessCluster,
+  type ImpersonationRequest,
+  type KubeAllow,
+  type KubeAttributes,
+  type KubeDecision,
+  userNameOf,
 } from '@postern/access';
 import { type AppError, failure } from '@postern/core';
 import type { Principal } from '@postern/identity';
@@ -64,19 +65,19 @@ export class OpenRequests {
   }
 
   add(request: OpenRequest): void {
-    const { id } = request.principal;
-    const count = this.#perUser.get(id) ?? 0;
-    if (count >= this.#maxPerUser) throw TooManyOpenRequests(id, this.#maxPerUser);
-    this.#perUser.set(id, count + 1);
+    const user = userOf(request);
+    const count = this.#perUser.get(user) ?? 0;
+    if (count >= this.#maxPerUser) throw TooManyOpenRequests(user, this.#maxPerUser);
+    this.#perUser.set(user, count + 1);
     this.#open.add(request);
   }
 
   remove(request: OpenRequest): void {
     if (!this.#open.delete(request)) return;
-    const { id } = request.principal;
-    const left = (this.#perUser.get(id) ?? 1) - 1;
-    if (left === 0) this.#perUser.delete(id);
-    else this.#perUser.set(id, left);
+    const user = userOf(request);
+    const left = (this.#perUser.get(user) ?? 1) - 1;
+    if (left === 0) this.#perUser.delete(user);
+    else this.#perUser.set(user, left);
   }
 
   /** Decides about every open request again. A call during a run makes that run go round once more. */
@@ -114,6 +115,10 @@ export class OpenRequests {
     else if (!isSame(request.decision, now))
       request.cut(AccessChanged('your roles now allow something else'));
   }
+}
+
+function userOf({ principal }: OpenRequest): string {
+  return userNameOf(principal) ?? '';
 }
 
 function isSame(a: KubeAllow, b: KubeAllow): boolean {

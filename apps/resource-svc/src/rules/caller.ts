@@ -1,4 +1,4 @@
-import { explainMissing, mayRule } from '@postern/access';
+import { explainMissing, mayRule, userNameOf } from '@postern/access';
 import { type Role, type UserSpec } from '@postern/contracts';
 import { failure } from '@postern/core';
 import type { Principal } from '@postern/identity';
@@ -23,7 +23,8 @@ export interface CallerDeps {
 
 /** Who calls. Roles are read at each call: neither a certificate nor a cache keeps one that was taken away. */
 export async function callerOf({ db, clock }: CallerDeps, principal: Principal): Promise<Caller> {
-  const name = nameOf(principal);
+  const name = userNameOf(principal);
+  if (name === undefined) throw AccessDenied('access denied: agents and services do not manage resources');
   const now = clock();
   const user = await findResource(db, { kind: 'user', id: name }, now);
   const spec = user?.doc.spec as UserSpec | undefined;
@@ -43,12 +44,6 @@ export async function callerOf({ db, clock }: CallerDeps, principal: Principal):
 export function requireRule({ roles }: Caller, kind: string, verbs: readonly string[]): void {
   const missing = verbs.find((verb) => !mayRule(roles, kind, verb));
   if (missing !== undefined) throw AccessDenied(explainMissing(roles, kind, missing));
-}
-
-function nameOf({ type, id }: Principal): string {
-  if (type === 'user') return id;
-  if (type === 'bot') return `bot-${id}`;
-  throw AccessDenied('access denied: agents and services do not manage resources');
 }
 
 function isActive({ status, expires }: UserSpec, now: Date): boolean {

@@ -85,7 +85,8 @@ export async function startSeparately(folder: string, replicas = 2): Promise<Sep
       else await running.get(`${victim}-0`)!.kill9();
     },
     async revive(victim) {
-      if (victim === 'postgres') postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
+      if (victim === 'postgres')
+        postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
       else if (victim === 'nats') nats = await startNats({ dir: join(folder, 'nats') });
       else await start(victim, 0);
     },

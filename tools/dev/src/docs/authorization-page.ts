@@ -15,7 +15,10 @@ export function authorizationPage(): string {
     '',
     '| prefix | service | without a certificate |',
     '|---|---|---|',
-    ...apiFront.map(({ prefix, service, authenticated }) => `| \`${prefix}\` | ${service} | ${authenticated ? 'refused' : 'allowed'} |`),
+    ...apiFront.map(
+      ({ prefix, service, authenticated }) =>
+        `| \`${prefix}\` | ${service} | ${authenticated ? 'refused' : 'allowed'} |`,
+    ),
     ...section('join-svc', describeRoutes(joinRoutes)),
     ...section('resource-svc', describeRoutes(resourceRoutes)),
     ...section('inventory-svc', describeRoutes(inventoryRoutes)),
