@@ -321,27 +321,35 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
   });
 
   test('lets nobody create by update without the right to create', async () => {
+    const group = 'coordination.k8s.io';
     const kubectl = await userWith('updater', {
       kubernetes_resources: [
-        { kind: 'services', api_group: '', namespace: 'dev', name: '*', verbs: ['get', 'update', 'patch'] },
+        { kind: 'leases', api_group: group, namespace: 'dev', name: '*', verbs: ['get', 'update', 'patch'] },
       ],
     });
-    const service = (metadata: Record<string, unknown> = {}) =>
+    const lease = (metadata: Record<string, unknown> = {}) =>
       JSON.stringify({
-        apiVersion: 'v1',
-        kind: 'Service',
+        apiVersion: `${group}/v1`,
+        kind: 'Lease',
         metadata: { name: 'made', namespace: 'dev', ...metadata },
-        spec: { ports: [{ port: 80 }] },
+        spec: {},
       });
-    const path = at('real', '/api/v1/namespaces/dev/services/made');
+    const path = at('real', `/apis/${group}/v1/namespaces/dev/leases/made`);
     const replace = (body: string) => kubectl(['replace', '--raw', path, '-f', '-'], body);
-    expect((await replace(service())).err).toContain('may create');
-    expect((await replace(service({ resourceVersion: '1' }))).err).toContain('may create');
-    const uid = '00000000-0000-4000-8000-000000000000';
-    expect((await replace(service({ uid }))).err).toContain('Precondition failed');
-    const apply = await kubectl(['apply', '--server-side', '-f', '-'], service());
+    // A lease is made by a PUT of any resource version: only a uid names an object that is there.
+    expect((await replace(lease())).err).toContain('may create');
+    expect((await replace(lease({ resourceVersion: '1' }))).err).toContain('may create');
+    const foreign = '00000000-0000-4000-8000-000000000000';
+    expect((await replace(lease({ uid: foreign }))).err).toContain('Precondition failed');
+    const apply = await kubectl(['apply', '--server-side', '-f', '-'], lease());
     expect(apply.err).toContain('cannot create resource');
-    expect(await admin(['-n', 'dev', 'get', 'services', '-o', 'name'])).toBe('');
+    expect(await admin(['-n', 'dev', 'get', 'leases', '-o', 'name'])).toBe('');
+    await run(server.kubeconfig, ['-n', 'dev', 'create', '-f', '-'], lease());
+    const made = JSON.parse(await admin(['-n', 'dev', 'get', 'lease', 'made', '-o', 'json'])) as {
+      metadata: Record<string, unknown>;
+    };
+    expect((await replace(lease(made.metadata))).err).toBe('');
+    await admin(['-n', 'dev', 'delete', 'lease', 'made']);
   });
 
   test('knows the name in a body as the API server does', async () => {

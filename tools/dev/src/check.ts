@@ -3,17 +3,17 @@ import { root } from './workspace.ts';
 
 /** Everything that must hold beside the tests; each is a script of the root package and a cached Nx target. */
 const targets = [
-  'check:types',
-  'check:lint',
-  'check:format',
-  'check:boundaries',
-  'check:unused',
-  'check:docs',
+  'check-types',
+  'check-lint',
+  'check-format',
+  'check-boundaries',
+  'check-unused',
+  'check-docs',
 ];
 
 let failed = 0;
 for (const target of targets) {
-  const run = spawnSync('nx', ['run', `postern:${target}`, '--output-style=static'], {
+  const run = spawnSync('nx', ['run', `postern-workspace:${target}`, '--output-style=static'], {
     cwd: root,
     env: { ...process.env, NX_TUI: 'false', NX_DAEMON: 'false', FORCE_COLOR: '0' },
     encoding: 'utf8',

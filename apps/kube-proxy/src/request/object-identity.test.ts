@@ -33,7 +33,10 @@ describe('the identity in a body', () => {
     // The field number is 2^32 + 1, which a decoder of 32 bits reads as 1.
     [
       'a name in disguise',
-      field(1, Buffer.concat([Buffer.from('8a8080808001', 'hex'), field(1, Buffer.from('denied')).subarray(1)])),
+      field(
+        1,
+        Buffer.concat([Buffer.from('8a8080808001', 'hex'), field(1, Buffer.from('denied')).subarray(1)]),
+      ),
     ],
   ])('is refused with %s', (_, object) => {
     const body = Buffer.concat([Buffer.from('k8s\0'), field(2, object)]);

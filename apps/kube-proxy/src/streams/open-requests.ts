@@ -132,4 +132,4 @@ function isSame(a: KubeAllow, b: KubeAllow): boolean {
 }
 
 /** What access to a cluster is decided by. */
-export type ClusterOf = (name: string) => AccessCluster | undefined;
+type ClusterOf = (name: string) => AccessCluster | undefined;
