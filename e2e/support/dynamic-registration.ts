@@ -72,14 +72,12 @@ export async function startKubeService(
     await admin.must('tctl', ['tokens', 'add', '--type=kube', '--ttl=1h', '--format=text'])
   ).trim();
   expect(token).toMatch(/^[0-9a-f]{32}$/);
-  const pin = /sha256:[0-9a-f]{64}/.exec(await admin.must('tctl', ['status']))?.[0] ?? '';
   const file = join(folder, `${name}.yaml`);
   await admin.must('postern', [
     'configure',
     `--proxy=${proxyAddr}`,
     '--roles=kube',
     `--token=${token}`,
-    `--ca-pin=${pin}`,
     `--data-dir=${join(folder, name)}`,
     '-o',
     file,

@@ -1,4 +1,3 @@
-export { busOptionsOf } from './bus-options.ts';
 export { type DiscoveryConfig, discoveryConfig } from './config.ts';
 export { type EffectiveMatcher } from './matchers/effective-matchers.ts';
 export { readSection } from './read-section.ts';

@@ -1,11 +1,9 @@
 import { hostname } from 'node:os';
-import { openIdentity } from '@postern/agent';
-import { connectBus } from '@postern/bus';
+import { joinProcess } from '@postern/agent';
 import { selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { type Logger, startTelemetry } from '@postern/telemetry';
-import { busOptionsOf } from './bus-options.ts';
 import type { DiscoveryConfig } from './config.ts';
 import { readSection } from './read-section.ts';
 import { discoverySelector, discoveryService } from './service.ts';
@@ -25,8 +23,8 @@ export async function startDiscoverySvc(config: DiscoveryConfig): Promise<Runnin
   const readiness = new Readiness();
   const telemetry = opening.use(startTelemetry('discovery-svc', config.telemetry));
   const diag = await opening.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
-  const identity = opening.use(
-    await openIdentity({
+  const { identity, bus } = opening.use(
+    await joinProcess({
       joinUrls: config.joinUrls,
       trust: { caPin: config.caPins, caFile: config.caFile },
       token: config.joinToken,
@@ -38,7 +36,6 @@ export async function startDiscoverySvc(config: DiscoveryConfig): Promise<Runnin
       clock,
     }),
   );
-  const bus = opening.use(await connectBus({ ...busOptionsOf(identity), telemetry }));
   const deps = { bus, agentId: identity.agentId, telemetry, clock, readiness };
   const { heartbeatIntervalMs } = config;
   const service = opening.use(discoveryService(deps, { section, heartbeatIntervalMs }));

@@ -1,4 +1,3 @@
-export { busOptionsOf } from './bus-options.ts';
 export { type InventoryConfig, inventoryConfig } from './config.ts';
 export type { InventoryDb } from './database.ts';
 export {

@@ -7,11 +7,13 @@ import { type EventStore, startRelay } from '@postern/event-store';
 import { type HttpServer, httpServer, type ListenAddress, type Readiness, type Route } from '@postern/http';
 import { type HeldIdentity, spiffeId } from '@postern/identity';
 import type { Policy } from '@postern/policy';
+import { rebuildChanged } from '@postern/projections';
 import type { Telemetry } from '@postern/telemetry';
 import { listAgents } from './agents/list-agents.ts';
 import { listenToAgents } from './agents/listen-to-agents.ts';
 import { showStatus } from './agents/show-status.ts';
 import { consumeFacts } from './audit/fact-consumer.ts';
+import { kubeRequestList } from './audit/kube-request-list.ts';
 import { listClusters } from './clusters/list-clusters.ts';
 import type { RegisteredLabels } from './clusters/visible-clusters.ts';
 import type { InventoryConfig } from './config.ts';
@@ -67,6 +69,9 @@ export async function inventoryService(
   await using opening = new AsyncDisposableStack();
   const { store, bus, identity, policy, clusters, telemetry, clock, readiness } = deps;
   const { clusterName, principal } = identity.current();
+  const rebuilt = await rebuildChanged(store, [kubeRequestList]);
+  if (rebuilt.length > 0)
+    telemetry.log.info('projections were rebuilt from events', { projections: rebuilt });
   await bus.reconcileStreams([eventStream('inventory'), factStream()]);
   opening.use(startRelay({ store, target: new EventStreamTarget(bus, store.context), telemetry }));
   const presence = opening.use(

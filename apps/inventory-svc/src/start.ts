@@ -1,12 +1,11 @@
 import { hostname } from 'node:os';
-import { openIdentity } from '@postern/agent';
-import { connectBus, openView } from '@postern/bus';
+import { joinProcess } from '@postern/agent';
+import { openView } from '@postern/bus';
 import { everything, selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { openPolicy } from '@postern/policy';
 import { type Logger, startTelemetry } from '@postern/telemetry';
-import { busOptionsOf } from './bus-options.ts';
 import type { InventoryConfig } from './config.ts';
 import { openInventoryStore } from './open-store.ts';
 import { inventoryService } from './service.ts';
@@ -27,21 +26,21 @@ export async function startInventorySvc(config: InventoryConfig): Promise<Runnin
   const readiness = new Readiness();
   const telemetry = opening.use(startTelemetry('inventory-svc', config.telemetry));
   const diag = await opening.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
-  const identity = opening.use(
-    await openIdentity({
+  const { identity, bus } = opening.use(
+    await joinProcess({
       joinUrls: config.joinUrls,
       trust: { caPin: config.caPins, caFile: config.caFile },
       token: config.joinToken,
       roles: ['Auth'],
       hostname: hostname(),
       dataDir: config.dataDir,
+      busServers: config.natsServers,
       views: Object.values(selectors).map(selectorHash),
       telemetry,
       clock,
     }),
   );
   const store = opening.use(await openInventoryStore(config.postgresUrl, { telemetry, clock }));
-  const bus = opening.use(await connectBus({ ...busOptionsOf(identity, config), telemetry }));
   const policy = opening.use(openPolicy(bus, identity.agentId, { clock }));
   const view = { agentId: identity.agentId, selector: selectors.clusters, clock };
   const clusters = opening.use(openView(bus, view));

@@ -1,9 +1,11 @@
 import { type Bus, connectBus } from '@postern/bus';
 import { agentSubjects, type FactMessage } from '@postern/contracts';
 import { HeldIdentity } from '@postern/identity';
+import { compareWithRebuild } from '@postern/projections';
 import { testNats, type TestNats, testPostgres, type TestPostgres } from '@postern/testkit';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { kubeRequestRow } from '../src/audit/kube-request-row.ts';
+import { kubeRequestList } from '../src/audit/kube-request-list.ts';
 import { readFact } from '../src/audit/read-fact.ts';
 import { recordFacts } from '../src/audit/record-facts.ts';
 import {
@@ -172,15 +174,30 @@ describe('a fact', () => {
     await publish({ ...fact, id: 'served-2' }, 'm', 'kube-2');
     expect(await recorded()).toBe(1);
   });
+});
 
-  test('makes the same row at a rebuild', async () => {
+describe('the list of requests', () => {
+  test('equals what the events say', async () => {
     await using one = await replica();
-    const feed = await one.store.feed({ limit: 10_000 });
-    const rebuilt = feed
-      .filter(({ event }) => event.type === 'KubeRequestAudited')
-      .map(({ event }) => kubeRequestRow(event));
-    const rows = await one.store.db.selectFrom('kube_request').selectAll().orderBy('event_id').execute();
-    expect(rows.length).toBeGreaterThan(0);
-    expect(rows).toEqual(rebuilt.toSorted((a, b) => (a.event_id < b.event_id ? -1 : 1)));
+    await publish(audited({ name: 'listed' }));
+    await eventually(() => requests(one)).toContain('listed');
+    expect(await compareWithRebuild(one.store, kubeRequestList)).toEqual([]);
+  });
+
+  test('is made again by a replica of another version, before it is ready', async () => {
+    let before: string[];
+    {
+      await using one = await replica();
+      await publish(audited({ name: 'kept' }));
+      await eventually(() => requests(one)).toContain('kept');
+      before = await requests(one);
+      await sql`update kube_request set name = 'as an older version wrote it'`.execute(one.store.db);
+      await sql`update es_projection set version = 0`.execute(one.store.db);
+    }
+    await using next = await replica();
+    expect(await requests(next)).toEqual(before);
+    expect(next.telemetry.lines.some((line) => line.includes('kube_request_list'))).toBe(true);
+    await using same = await replica();
+    expect(same.telemetry.lines.some((line) => line.includes('rebuilt'))).toBe(false);
   });
 });

@@ -82,7 +82,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         limiter: new JoinLimiter(clock),
         busAccess: busAccessIssuer(config, { telemetry, clock }),
         policy,
-        policyReady: settled(policy.ready),
+        policyReady: current(policy.ready, () => policy.ageMs()),
         telemetry,
         clock,
         agentTtlMs: config.agentTtlMs,
@@ -143,7 +143,7 @@ function openTokenView(bus: Bus, agentId: string): TokenView & { close(): Promis
   const onChange = () => listeners.forEach((listener) => listener());
   const view = openView(bus, { agentId, selector: ownSelectors.tokens, onChange });
   return {
-    isReady: settled(view.ready),
+    isReady: current(view.ready, () => Date.now() - view.lastContactAt().getTime()),
     get: (id) => view.get('token', id),
     onChange: (listener) => {
       listeners.add(listener);
@@ -153,14 +153,17 @@ function openTokenView(bus: Bus, agentId: string): TokenView & { close(): Promis
   };
 }
 
-/** Whether a promise has been kept by now. */
-function settled(promise: Promise<unknown>): () => boolean {
-  let isSettled = false;
-  promise.then(
-    () => (isSettled = true),
+/** What was last heard of longer ago may have been taken back since: a token, a role, a user. */
+const maxViewAgeMs = 300_000;
+
+/** Whether a view is complete, and not too old to go by. */
+function current(ready: Promise<unknown>, ageMs: () => number): () => boolean {
+  let isComplete = false;
+  ready.then(
+    () => (isComplete = true),
     () => {},
   );
-  return () => isSettled;
+  return () => isComplete && ageMs() <= maxViewAgeMs;
 }
 
 function heartbeat(

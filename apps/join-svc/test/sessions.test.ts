@@ -145,6 +145,37 @@ describe('a user', () => {
   });
 });
 
+describe('a certificate of a user', () => {
+  const renewed = async (credential: Credential) => {
+    const { csr } = await joiner();
+    const request = { body: { csr, ttlSeconds: 60 }, as: credential };
+    return (await ask(replica, '/v1/certificates', request)).status;
+  };
+
+  test.each<[string, (name: string) => Promise<void>, number]>([
+    ['who was locked', (name) => user(name, { roles: ['access'], status: { is_locked: true } }), 403],
+    ['who has expired', (name) => user(name, { roles: ['access'], expires: '2020-01-01T00:00:00Z' }), 403],
+    ['who was removed', (name) => plane.views.put('user', name), 404],
+  ])('%s is not renewed, and proves nothing', async (what, end, status) => {
+    const name = what.replaceAll(' ', '-');
+    await user(name, { roles: ['access', 'editor'] });
+    const { credential } = await sign(name, admin);
+    expect(await renewed(credential)).toBe(200);
+    expect((await sign('alice', credential)).status).toBe(200);
+    await end(name);
+    await vi.waitFor(async () => expect(await renewed(credential)).toBe(status), 5_000);
+    expect((await sign('alice', credential)).status).toBe(status);
+  });
+
+  test('who has lost a role gets nothing by it any more', async () => {
+    await user('demoted', { roles: ['access', 'editor'] });
+    const { credential } = await sign('demoted', admin);
+    expect((await sign('alice', credential)).status).toBe(200);
+    await user('demoted', { roles: ['access'] });
+    await vi.waitFor(async () => expect((await sign('alice', credential)).status).toBe(403), 2_000);
+  });
+});
+
 test('a user who comes without an edge is nobody', async () => {
   expect((await call(replica, '/v1/me', { as: admin })).status).toBe(401);
 });

@@ -1,4 +1,3 @@
-export { busOptionsOf } from './bus-options.ts';
 export {
   everyCluster,
   type KubeProxyConfig,

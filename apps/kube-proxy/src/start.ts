@@ -1,10 +1,8 @@
-import { openIdentity } from '@postern/agent';
-import { connectBus } from '@postern/bus';
+import { joinProcess } from '@postern/agent';
 import { formatAddress } from '@postern/config';
 import { systemClock as clock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { type Logger, startTelemetry } from '@postern/telemetry';
-import { busOptionsOf } from './bus-options.ts';
 import { type KubeProxyConfig, serviceConfigOf } from './config.ts';
 import { kubeProxyService, viewsOf } from './kube-proxy.ts';
 import { readSection } from './read-section.ts';
@@ -25,8 +23,8 @@ export async function startKubeProxy(config: KubeProxyConfig): Promise<RunningKu
   const readiness = new Readiness();
   const telemetry = scope.use(startTelemetry('kube-proxy', config.telemetry));
   const diag = await scope.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
-  const identity = scope.use(
-    await openIdentity({
+  const { identity, bus } = scope.use(
+    await joinProcess({
       joinUrls: config.joinUrls,
       trust: { caPin: config.caPins, caFile: config.caFile },
       token: config.joinToken,
@@ -38,7 +36,6 @@ export async function startKubeProxy(config: KubeProxyConfig): Promise<RunningKu
       clock,
     }),
   );
-  const bus = scope.use(await connectBus({ ...busOptionsOf(identity), telemetry }));
   const { held, agentId } = identity;
   const service = scope.use(
     await kubeProxyService({ bus, held, agentId, telemetry, clock, readiness }, settings),

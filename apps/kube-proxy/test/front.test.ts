@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { apiFront } from '@postern/contracts';
 import { readCertificate, verifyAssertion } from '@postern/identity';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at, dial, echoKubeconfig, raw, startEchoRig, until } from './support/rig.ts';
@@ -100,6 +101,49 @@ describe('the public address', () => {
     const before = calls.length;
     expect(await raw(rig, undefined, get(path), 50)).toMatch(/^HTTP\/1\.1 401 /);
     expect([rig.echo.seen.length, calls.length]).toEqual([seen, before]);
+  });
+
+  test('U-06 asks for a certificate at every path of the API but two', async () => {
+    for (const { prefix, authenticated } of apiFront) {
+      const before = calls.length;
+      const status = Number((await raw(rig, undefined, get(`${prefix}/x`), 50)).slice(9, 12));
+      expect([prefix, status, calls.length - before]).toEqual(
+        authenticated ? [prefix, 401, 0] : [prefix, 201, 1],
+      );
+    }
+    const open = apiFront.filter(({ authenticated }) => !authenticated).map(({ prefix }) => prefix);
+    expect(open).toEqual(['/v1/join', '/v1/trust']);
+  });
+
+  test.each([
+    '/v1/join/../resources/role',
+    '/v1/join/..%2fresources/role',
+    '/v1/join/%2e%2e/resources/role',
+    '/v1/join/.%2e/resources/role',
+    '/v1/join/..;/resources/role',
+    '/v1/join/..\\resources/role',
+    '/v1/join%2f..%2fresources/role',
+    '/v1/join%252f..%252fresources/role',
+    '/v1/join;/../resources/role',
+    '/v1//resources/role',
+    '//v1/resources/role',
+    '/v1/./resources/role',
+    '/v1/Resources/role',
+    '/V1/resources/role',
+    '/v1/%72esources/role',
+    '/v1/trust/%00',
+    '/v1/resources/role/',
+    '/webapi/../v1/resources/role',
+    '/webapi/%2e%2e/v1/resources/role',
+    '/v1/webapi/../resources/role',
+    'https://edge/v1/resources/role',
+    '/v1/join?x=/../../v1/resources/role#',
+    '/v1/resources/role?x=a%0d%0aX-Y:z',
+  ])('U-06 leads nobody elsewhere by %s', async (path) => {
+    const before = calls.length;
+    const answer = await raw(rig, undefined, get(path), 50);
+    expect(answer).toMatch(/^HTTP\/1\.1 (?:400|401|404) /);
+    expect(calls.length).toBe(before);
   });
 
   test('does not take a certificate of another cluster, nor one that is self-signed', async () => {

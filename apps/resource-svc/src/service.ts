@@ -5,6 +5,7 @@ import { type Clock, delay } from '@postern/core';
 import { startRelay } from '@postern/event-store';
 import { httpServer, type ListenAddress, type Readiness, type Route } from '@postern/http';
 import { type HeldIdentity, sealerFrom } from '@postern/identity';
+import { rebuildChanged } from '@postern/projections';
 import type { Telemetry } from '@postern/telemetry';
 import type { ResourceConfig } from './config.ts';
 import { getCredential } from './credentials/get-credential.ts';
@@ -17,6 +18,7 @@ import { getResource } from './resources/get-resource.ts';
 import { listResourcesOfKind } from './resources/list-resources.ts';
 import { makePresets } from './resources/presets.ts';
 import { putResource } from './resources/put-resource.ts';
+import { resourceList } from './resources/resource-list.ts';
 import type { ResourceStore } from './resources/run-command.ts';
 import type { ServiceDeps } from './service-deps.ts';
 import { closeUnreadViews } from './views/close-unread-views.ts';
@@ -63,6 +65,9 @@ export async function resourceService(
   await using opening = new AsyncDisposableStack();
   const { store, bus, identity, telemetry, clock } = deps;
   const resources = { store, sealer: sealerFrom(config.key), clock };
+  const rebuilt = await rebuildChanged(store, [resourceList]);
+  if (rebuilt.length > 0)
+    telemetry.log.info('projections were rebuilt from events', { projections: rebuilt });
   await bus.reconcileStreams([eventStream('resource'), viewStream()]);
   await makePresets(resources);
   opening.use(startRelay({ store, target: eventStreamTarget(bus, 'resource'), telemetry }));

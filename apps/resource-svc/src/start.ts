@@ -1,10 +1,8 @@
 import { hostname } from 'node:os';
-import { openIdentity } from '@postern/agent';
-import { connectBus } from '@postern/bus';
+import { joinProcess } from '@postern/agent';
 import { systemClock as clock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { type Logger, startTelemetry } from '@postern/telemetry';
-import { busOptionsOf } from './bus-options.ts';
 import type { ResourceConfig } from './config.ts';
 import { openResourceStore } from './open-resource-store.ts';
 import { resourceService } from './service.ts';
@@ -22,20 +20,20 @@ export async function startResourceSvc(config: ResourceConfig): Promise<RunningR
   const readiness = new Readiness();
   const telemetry = scope.use(startTelemetry('resource-svc', config.telemetry));
   const diag = await scope.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
-  const identity = scope.use(
-    await openIdentity({
+  const { identity, bus } = scope.use(
+    await joinProcess({
       joinUrls: config.joinUrls,
       trust: { caPin: config.caPins, caFile: config.caFile },
       token: config.joinToken,
       roles: ['Auth'],
       hostname: hostname(),
       dataDir: config.dataDir,
+      busServers: config.natsServers,
       telemetry,
       clock,
     }),
   );
   const store = scope.use(await openResourceStore(config.postgresUrl, { telemetry, clock }));
-  const bus = scope.use(await connectBus({ ...busOptionsOf(identity, config), telemetry }));
   const deps = { store, bus, identity: identity.held, telemetry, clock, readiness };
   const service = scope.use(await resourceService(deps, config));
   const { url } = await service.listen(config.listen);

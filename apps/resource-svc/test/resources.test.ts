@@ -1,5 +1,6 @@
 import { sha256Hex, uuidv7 } from '@postern/core';
 import { compareWithRebuild } from '@postern/projections';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resourceList } from '../src/index.ts';
 import type { Client, Reply } from './support/client.ts';
@@ -350,6 +351,80 @@ describe('a caller', () => {
     ]);
   });
 
+  const all = ['list', 'create', 'read', 'update', 'delete'];
+  const denyTokens = {
+    kind: 'role',
+    version: 'v7',
+    metadata: { name: 'no-tokens' },
+    spec: {
+      allow: { rules: [{ resources: ['*'], verbs: ['*'] }] },
+      deny: { rules: [{ resources: ['token'], verbs: ['*'] }] },
+    },
+  };
+
+  test('who writes roles and users cannot give a role that he could not write', async () => {
+    await post('role', role('staff', { rules: [{ resources: ['role', 'user'], verbs: all }] }));
+    await post('user', user('head', ['staff']));
+    const head = service.as('head');
+    expect((await put('user', 'head', user('head', ['staff', 'editor']), { as: head })).status).toBe(403);
+    expect((await post('user', user('helper', ['staff', 'auditor']), head)).status).toBe(403);
+    expect((await post('user', user('helper', ['access']), head)).status).toBe(201);
+  });
+
+  test('who is denied something frees nobody of it, himself included', async () => {
+    await post('role', denyTokens);
+    await post('user', user('almost', ['no-tokens']));
+    const almost = service.as('almost');
+    const { spec, ...rest } = denyTokens;
+    expect((await post('role', { ...denyTokens, metadata: { name: 'same' } }, almost)).status).toBe(201);
+    const free = { ...rest, spec: { allow: spec.allow } };
+    expect((await put('role', 'no-tokens', free, { as: almost })).status).toBe(403);
+    expect((await post('role', { ...free, metadata: { name: 'free' } }, almost)).status).toBe(403);
+    expect((await put('user', 'almost', user('almost', ['same']), { as: almost })).status).toBe(403);
+    expect((await put('user', 'almost', user('almost', ['editor']), { as: almost })).status).toBe(403);
+    expect((await put('user', 'almost', user('almost', ['no-tokens', 'same']), { as: almost })).status).toBe(
+      200,
+    );
+    expect((await put('role', 'same', free, { as: service.as('admin') })).status).not.toBe(403);
+  });
+
+  test('who writes users gives no trait that he does not have', async () => {
+    await post('role', role('people', { rules: [{ resources: ['user'], verbs: all }] }));
+    const withTraits = (name: string, traits: Record<string, string[]>) => ({
+      ...user(name, ['people', 'access']),
+      spec: { roles: ['people', 'access'], traits },
+    });
+    await post('user', withTraits('desk', { kubernetes_groups: ['viewers'] }));
+    const desk = service.as('desk');
+    const groups = (...kubernetes_groups: string[]) => ({ kubernetes_groups });
+    expect((await put('user', 'desk', withTraits('desk', groups('admins')), { as: desk })).status).toBe(403);
+    expect((await post('user', withTraits('new', groups('viewers', 'admins')), desk)).status).toBe(403);
+    expect((await post('user', withTraits('new', groups('viewers')), desk)).status).toBe(201);
+    await post('user', withTraits('boss', groups('admins')));
+    expect((await put('user', 'boss', withTraits('boss', groups('admins')), { as: desk })).status).toBe(200);
+  });
+
+  test('who writes tokens lets in agents, and no part of the control plane', async () => {
+    await post('role', role('token-writer', { rules: [{ resources: ['token'], verbs: all }] }));
+    await post('user', user('gate', ['token-writer']));
+    const gate = service.as('gate');
+    expect((await post('token', token('for-agents', { roles: ['Kube'] }), gate)).status).toBe(201);
+    for (const each of ['Auth', 'Proxy']) {
+      expect((await post('token', token(`t-${each}`, { roles: ['Kube', each] }), gate)).status).toBe(403);
+      expect((await post('token', token(`t-${each}`, { roles: ['Kube', each] }))).status).toBe(201);
+    }
+  });
+
+  test('who is a bot is the user that begins with bot-, and not its namesake', async () => {
+    await post('user', user('bot-ci', ['auditor']));
+    await post('user', user('ci', ['editor']));
+    const bot = service.asBot('ci');
+    expect((await post('role', role('from-a-bot', {}), bot)).status).toBe(403);
+    expect((await get('role', 'editor', '', bot)).status).toBe(403);
+    expect((await get('role', 'editor', '', service.as('ci'))).status).toBe(200);
+    expect((await get('role', 'editor', '', service.asBot('admin'))).status).toBe(403);
+  });
+
   test('who is locked may do nothing', async () => {
     await post('user', {
       ...user('locked', ['editor']),
@@ -384,6 +459,17 @@ describe('a role', () => {
 describe('the tables', () => {
   test('equal what the events say', async () => {
     expect(await compareWithRebuild(service.store, resourceList)).toEqual([]);
+  });
+
+  test('are made again by a replica of another version, before it is ready', async () => {
+    const { store } = service;
+    const rows = () => store.db.selectFrom('resource').selectAll().orderBy('kind').orderBy('id').execute();
+    const before = await rows();
+    await sql`update resource set doc = '{}'`.execute(store.db);
+    await sql`update es_projection set version = 0`.execute(store.db);
+    const replica = await service.replica();
+    expect(await rows()).toEqual(before);
+    await service.stop(replica);
   });
 });
 

@@ -9,7 +9,7 @@ import {
 } from '@postern/contracts';
 import { type Clock, delay, failure, messageOf, systemClock } from '@postern/core';
 import type { Bus, BusMessage } from './bus.ts';
-import { BusForbidden } from './failures.ts';
+import { BusForbidden, NoResponder } from './failures.ts';
 import { type ViewChange, ViewEntries } from './view-entries.ts';
 import { viewEntryOf, viewHeaders } from './view-store.ts';
 
@@ -22,6 +22,9 @@ export const ViewRefused = failure(
 
 /** The view was given up on the other side; it is opened again. */
 const ViewUnknown = failure('not_found', 'bus.view_unknown', () => 'the view is not open');
+
+/** Services start in any order: for so long, and so often, that nobody answers is no news. */
+const patience = { failures: 5, ms: 5000 };
 
 /** Which view to read, and whom to tell. */
 export interface ViewOptions {
@@ -118,6 +121,7 @@ class LiveView implements View {
 
   async #run(): Promise<void> {
     let failures = 0;
+    let since = 0;
     while (!this.#ended.signal.aborted) {
       try {
         this.#isStale = false;
@@ -126,7 +130,8 @@ class LiveView implements View {
         await this.#untilStale();
       } catch (error) {
         failures += 1;
-        await this.#waitAfter(error, failures);
+        if (failures === 1) since = performance.now();
+        await this.#waitAfter(error, failures, since);
       }
     }
   }
@@ -197,7 +202,7 @@ class LiveView implements View {
       try {
         this.#options.onChange?.(entry, previous);
       } catch (error) {
-        this.#warn('a change of a view could not be taken in', error);
+        this.#log('warn', 'a change of a view could not be taken in', error);
       }
     }
   }
@@ -223,16 +228,18 @@ class LiveView implements View {
     clearTimeout(timer);
   }
 
-  async #waitAfter(cause: unknown, failures: number): Promise<void> {
+  async #waitAfter(cause: unknown, failures: number, since: number): Promise<void> {
     // The usual case of a view that had no reader for a while: open it again at once.
     if (ViewUnknown.is(cause) && failures === 1) return;
-    if (!this.#ended.signal.aborted) this.#warn('a view cannot be read yet', cause);
+    const isEarly = failures <= patience.failures && performance.now() - since < patience.ms;
+    const level = NoResponder.is(cause) && isEarly ? 'debug' : 'warn';
+    if (!this.#ended.signal.aborted) this.#log(level, 'a view cannot be read yet', cause);
     const ms = Math.min(100 * 2 ** failures, 5000) * (0.5 + Math.random());
     await delay(ms, this.#ended.signal).catch(() => {});
   }
 
-  #warn(text: string, error: unknown): void {
-    this.#bus.connection.telemetry?.log.warn(text, { view: this.hash, error: messageOf(error) });
+  #log(level: 'debug' | 'warn', text: string, error: unknown): void {
+    this.#bus.connection.telemetry?.log[level](text, { view: this.hash, error: messageOf(error) });
   }
 
   #now(): Date {

@@ -1,4 +1,5 @@
 import { anyAgent, everything, selectorHash, type ViewEntry } from '@postern/contracts';
+import { silentTelemetry } from '@postern/telemetry';
 import { testNats, until } from '@postern/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -158,6 +159,34 @@ describe('a view', () => {
     void view.ready.then(() => (isReady = true));
     await agent.flush();
     expect(isReady).toBe(false);
+  });
+
+  test('is quiet about a service that is not there yet, and loud when it stays away', async () => {
+    await service[Symbol.asyncDispose]();
+    const telemetry = silentTelemetry();
+    const bus = scope.use(await connectBus({ servers: nats.url, name: 'late', telemetry }));
+    scope.use(openView(bus, { agentId: 'a1', selector }));
+    const said = (level: string) =>
+      telemetry.lines.filter(
+        (line) => line.includes('cannot be read yet') && line.includes(`"level":"${level}"`),
+      );
+    await until('it is told quietly', () => said('debug').length > 1);
+    expect(said('warn')).toEqual([]);
+    await until('it is told loudly', () => said('warn').length > 0, { withinMs: 20_000 });
+    expect(said('debug').length).toBeLessThanOrEqual(5);
+  });
+
+  test('is loud at once about a refusal', async () => {
+    const telemetry = silentTelemetry();
+    service.subscribe('agent.refused.view.open', {}, (message) =>
+      message.respond({ ok: false, code: 'resource.view_forbidden', message: 'not for you' }),
+    );
+    const bus = scope.use(await connectBus({ servers: nats.url, name: 'refused', telemetry }));
+    await service.flush();
+    scope.use(openView(bus, { agentId: 'refused', selector }));
+    await until('it is told', () =>
+      telemetry.lines.some((line) => line.includes('"level":"warn"') && line.includes('not for you')),
+    );
   });
 });
 

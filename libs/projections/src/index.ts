@@ -1,9 +1,11 @@
 export {
   type Apply,
   applyInline,
+  type ApplyMany,
   type Handler,
   HandlerTwice,
   on,
+  onMany,
   type Projection,
   projection,
 } from './projection.ts';

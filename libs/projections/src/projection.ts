@@ -12,10 +12,16 @@ export const HandlerTwice = failure(
 /** Changes rows as an event says. */
 export type Apply<Data, Db> = (db: Kysely<Db>, data: Data, event: StoredEvent) => Promise<unknown>;
 
+/** Changes rows as a run of events says, of which there is at least one. */
+export type ApplyMany<Data, Db> = (
+  db: Kysely<Db>,
+  events: readonly { readonly data: Data; readonly event: StoredEvent }[],
+) => Promise<unknown>;
+
 /** What a projection does with one event type. */
 export interface Handler<Db> {
   readonly type: string;
-  apply(db: Kysely<Db>, event: StoredEvent): Promise<unknown>;
+  apply(db: Kysely<Db>, events: readonly StoredEvent[]): Promise<unknown>;
 }
 
 /** Rows that are made from events and from nothing else. */
@@ -29,7 +35,24 @@ export interface Projection<Db> {
 
 /** Declares what to do with an event type; `data` is in its current version, whichever was recorded. */
 export function on<E extends EventType, Db>(type: E, apply: Apply<DataOf<E>, Db>): Handler<Db> {
-  return { type: type.type, apply: (db, event) => apply(db, type.read(event) as DataOf<E>, event) };
+  return {
+    type: type.type,
+    async apply(db, events) {
+      for (const event of events) await apply(db, type.read(event) as DataOf<E>, event);
+    },
+  };
+}
+
+/** Like `on`, for rows that can be written together: events of this type that follow each other come at once. */
+export function onMany<E extends EventType, Db>(type: E, apply: ApplyMany<DataOf<E>, Db>): Handler<Db> {
+  return {
+    type: type.type,
+    apply: (db, events) =>
+      apply(
+        db,
+        events.map((event) => ({ data: type.read(event) as DataOf<E>, event })),
+      ),
+  };
 }
 
 /** Declares a projection, once, for both ways to run it: with the append, or behind the bus. */
@@ -54,5 +77,26 @@ export async function applyInline<Db>(
   trx: Transaction<Db> | Kysely<Db>,
   events: readonly StoredEvent[],
 ): Promise<void> {
-  for (const event of events) await handlers.get(event.type)?.apply(trx, event);
+  for (const { handler, run } of runsOf(handlers, events)) await handler.apply(trx, run);
+}
+
+interface Run<Db> {
+  readonly handler: Handler<Db>;
+  readonly run: StoredEvent[];
+}
+
+/** The events in their order, those of one handler that follow each other together. */
+function runsOf<Db>(
+  handlers: Projection<Db>['handlers'],
+  events: readonly StoredEvent[],
+): readonly Run<Db>[] {
+  const runs: Run<Db>[] = [];
+  for (const event of events) {
+    const handler = handlers.get(event.type);
+    if (!handler) continue;
+    const last = runs.at(-1);
+    if (last?.handler === handler) last.run.push(event);
+    else runs.push({ handler, run: [event] });
+  }
+  return runs;
 }

@@ -1,9 +1,10 @@
-import { KubeRequestAudited, type StoredEvent } from '@postern/contracts';
+import type { StoredEvent } from '@postern/contracts';
 import { type AppendItem, Conflict, type EventStore } from '@postern/event-store';
 import { spiffeId } from '@postern/identity';
+import { applyInline } from '@postern/projections';
 import type { Transaction } from 'kysely';
 import type { InventoryDb } from '../database.ts';
-import { kubeRequestRow } from './kube-request-row.ts';
+import { kubeRequestList } from './kube-request-list.ts';
 import type { Fact } from './read-fact.ts';
 
 interface RecordDeps {
@@ -26,7 +27,8 @@ export async function recordFacts(
   facts: readonly Fact[],
 ): Promise<number> {
   const items = [...new Map(facts.map((fact) => [fact.id, itemOf(fact, clusterName)])).values()];
-  const also = (trx: Transaction<InventoryDb>, events: readonly StoredEvent[]) => insertRows(trx, events);
+  const also = (trx: Transaction<InventoryDb>, events: readonly StoredEvent[]) =>
+    applyInline(kubeRequestList, trx, events);
   try {
     const { duplicate } = await store.append(items, { also });
     return duplicate ? 0 : items.length;
@@ -47,9 +49,4 @@ function itemOf(
   const actor = spiffeId({ type: agentType, id: agentId, clusterName });
   const meta = { actor, occurredAt, ...(traceparent === undefined ? {} : { traceparent }) };
   return { stream: `${streams[event.type]}/${id}`, version: 1, id, event, meta };
-}
-
-async function insertRows(trx: Transaction<InventoryDb>, events: readonly StoredEvent[]): Promise<void> {
-  const rows = events.filter(({ type }) => type === KubeRequestAudited.type).map(kubeRequestRow);
-  if (rows.length > 0) await trx.insertInto('kube_request').values(rows).execute();
 }

@@ -4,7 +4,7 @@ import { failure, type JsonObject, type Secret, sha256Hex } from '@postern/core'
 import { appears, type OnChange } from '../appears.ts';
 import type { JoinToken } from '../methods/method.ts';
 
-/** Tokens are not known yet, because resource-svc has not been heard of since the start. */
+/** Tokens are not known, because resource-svc has not been heard of since the start or for too long. */
 const TokensNotReady = failure(
   'unavailable',
   'join.tokens_not_ready',

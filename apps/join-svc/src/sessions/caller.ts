@@ -4,7 +4,7 @@ import type { UserState } from '@postern/policy';
 import { appears } from '../appears.ts';
 import type { JoinDeps } from '../deps.ts';
 
-/** Roles and users are not known yet, because resource-svc has not been heard of since the start. */
+/** Roles and users are not known, because resource-svc has not been heard of since the start or for too long. */
 const PolicyNotReady = failure(
   'unavailable',
   'join.policy_not_ready',

@@ -4,17 +4,23 @@ import {
   type Kind,
   type PublicResource,
   type Resource,
-  type RoleSpec,
+  type Role,
+  type TokenSpec,
   type UserSpec,
 } from '@postern/contracts';
 import type { Principal } from '@postern/identity';
 import { callerOf } from '../rules/caller.ts';
-import { refuseForeignRoles, refuseWiderRules } from '../rules/escalation.ts';
+import {
+  refuseForeignGifts,
+  refuseServiceToken,
+  refuseWiderRole,
+  type UserChange,
+} from '../rules/escalation.ts';
 import { requireRoles } from '../rules/references.ts';
 import { requireStorable } from '../rules/well-formed.ts';
 import { rowShownAs } from './find-target.ts';
 import { idOf, kindOf, type ResourceRef } from './resource-name.ts';
-import { documentOf, findResource, type ResourceRow } from './resource-table.ts';
+import { documentOf, findResource, findResources } from './resource-table.ts';
 import { isExpired } from './resource.ts';
 import { emptiedPaths, namePath, sealSecrets, splitSecrets } from './secrets.ts';
 import { type ResourceStore, runCommand } from './run-command.ts';
@@ -109,16 +115,26 @@ async function refuseEscalation(
   principal: Principal,
   { whole, target }: Change,
 ): Promise<void> {
-  if (whole.kind !== 'role' && whole.kind !== 'user') return;
+  if (!['role', 'user', 'token'].includes(whole.kind)) return;
   const { db } = deps.store;
   const caller = await callerOf({ db, clock: deps.clock }, principal);
-  if (whole.kind === 'role') return refuseWiderRules(caller, whole.spec as RoleSpec);
-  const before = await findResource(db, target, deps.clock());
-  refuseForeignRoles(caller, whole.spec as UserSpec, rolesOf(before));
+  if (whole.kind === 'token') return refuseServiceToken(caller, whole.spec as TokenSpec);
+  const before = (await findResource(db, target, deps.clock()))?.doc;
+  if (whole.kind === 'role') return refuseWiderRole(caller, whole as Role, before as unknown as Role);
+  const change = { next: whole.spec as UserSpec, before: before?.spec as UserSpec | undefined };
+  refuseForeignGifts(caller, { ...change, changed: await changedRoles(db, change) });
 }
 
-function rolesOf(row: ResourceRow | undefined): readonly string[] {
-  return row ? (row.doc.spec as unknown as UserSpec).roles : [];
+async function changedRoles(
+  db: ResourceStore['store']['db'],
+  { next, before }: Pick<UserChange, 'next' | 'before'>,
+): Promise<Role[]> {
+  const names = new Set(next.roles).symmetricDifference(new Set(before?.roles));
+  const rows = await findResources(
+    db,
+    [...names].map((id) => ({ kind: 'role', id })),
+  );
+  return rows.map(({ doc }) => doc as unknown as Role);
 }
 
 function withoutRevision(resource: Resource): PublicResource {

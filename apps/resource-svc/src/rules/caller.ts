@@ -13,6 +13,7 @@ export const AccessDenied = failure('permission_denied', 'resource.access_denied
 export interface Caller {
   readonly name: string;
   readonly roles: readonly Role[];
+  readonly traits: UserSpec['traits'];
 }
 
 /** What the roles of a caller are read from. */
@@ -37,6 +38,7 @@ export async function callerOf({ db, clock }: CallerDeps, principal: Principal):
   return {
     name,
     roles: rows.filter(({ doc }) => !isExpired(doc, now)).map(({ doc }) => doc as unknown as Role),
+    traits: spec.traits,
   };
 }
 

@@ -23,6 +23,8 @@ export interface TestService extends AsyncDisposable {
   readonly telemetry: SilentTelemetry;
   /** Speaks as a person through an edge. */
   as(user: string): Client;
+  /** Speaks as a bot through an edge. */
+  asBot(name: string): Client;
   /** Speaks as a joined process on its own connection. */
   asAgent(id: string, roles: readonly string[]): Promise<Client>;
   /** Tells the service, as join-svc does, that somebody joined with these roles. */
@@ -79,6 +81,7 @@ export async function startService(): Promise<TestService> {
     telemetry: world.telemetry,
     first: first.service,
     as: (user) => clientOf(() => first.port, { held: edge, principal: person(user) }),
+    asBot: (name) => clientOf(() => first.port, { held: edge, principal: { ...person(name), type: 'bot' } }),
     asAgent: async (id, roles) =>
       clientOf(() => first.port, { held: await world.trust.held(typeOf(roles), id, roles) }),
     joined: async (id, roles) => {

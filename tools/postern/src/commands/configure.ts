@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type CliContext, command, list, readTextFile, text, textOr, UsageError } from '@postern/cli';
 import { FileExists, proxyAddress, writePrivateFile } from '@postern/client';
 import { failure } from '@postern/core';
+import { localPins } from '../configure/local-pins.ts';
 import { type ConfigurableRole, configurableRoles, teleportYaml } from '../configure/teleport-yaml.ts';
 
 const UnknownService = failure(
@@ -38,7 +39,7 @@ export const configure = command({
     roles: list('--roles <roles>', `What the process is to be: ${configurableRoles.join(', ')}`),
     token: text('--token <token>', 'Join token, or a file that holds it'),
     joinMethod: textOr('token', '--join-method <method>', 'How the process joins'),
-    caPins: list('--ca-pin <pin>', 'Pin of the cluster, as tctl status shows it'),
+    caPins: list('--ca-pin <pin>', 'Pin of the cluster, as tctl status shows it; known without for a proxy of this machine'),
     nodeName: text('--node-name <name>', 'Name of the process; the name of the host unless given'),
     dataDir: textOr('/var/lib/teleport', '--data-dir <folder>', 'Where the process keeps its identity'),
   },
@@ -47,13 +48,14 @@ export const configure = command({
       throw UsageError('only --output or --test can be set, not both');
     if (flags.test !== undefined) return check(context, flags.test);
     if (flags.version !== 'v3') throw UnsupportedVersion(flags.version);
+    const proxy = flags.proxy === undefined ? undefined : proxyAddress(flags.proxy);
     const content = teleportYaml({
       nodename: flags.nodeName ?? hostname(),
       dataDir: flags.dataDir,
-      proxy: flags.proxy === undefined ? undefined : proxyAddress(flags.proxy),
+      proxy,
       token: flags.token,
       joinMethod: flags.joinMethod,
-      caPins: flags.caPins ?? [],
+      caPins: flags.caPins ?? (proxy === undefined ? [] : await localPins(proxy, context)),
       roles: rolesOf(flags.roles ?? []),
     });
     write(context, flags.output ?? 'stdout', content);

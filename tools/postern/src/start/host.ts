@@ -1,10 +1,8 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type AgentIdentity, openIdentity, type TrustSource } from '@postern/agent';
-import { type Bus, connectBus } from '@postern/bus';
+import { type JoinedProcess, joinProcess, type TrustSource } from '@postern/agent';
 import { type TeleportConfig, textOrFile } from '@postern/config';
 import { type Clock, Secret } from '@postern/core';
-import { busOptionsOf } from '@postern/discovery-svc';
 import type { Telemetry } from '@postern/telemetry';
 
 /** What the services of one process share. */
@@ -27,12 +25,6 @@ export interface Started {
   readonly ready: Promise<void>;
 }
 
-/** A service's own place in the cluster. */
-export interface Joined {
-  readonly identity: AgentIdentity;
-  readonly bus: Bus;
-}
-
 /** The name of this process in the inventory. */
 export function nodeName({ config }: Host): string {
   return config.teleport.nodename ?? hostname();
@@ -46,11 +38,11 @@ export async function joinCluster(
   host: Host,
   role: 'Kube' | 'Discovery',
   views: readonly string[],
-): Promise<Joined> {
+): Promise<JoinedProcess> {
   const { config, scope, telemetry, clock, signal, joinUrls, trust } = host;
   const { join: joining, dataDir } = config.teleport;
-  const identity = scope.use(
-    await openIdentity({
+  return scope.use(
+    await joinProcess({
       joinUrls,
       trust,
       token: joining && new Secret(textOrFile(joining.tokenName)),
@@ -64,5 +56,4 @@ export async function joinCluster(
       signal,
     }),
   );
-  return { identity, bus: scope.use(await connectBus({ ...busOptionsOf(identity), telemetry })) };
 }

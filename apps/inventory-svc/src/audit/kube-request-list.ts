@@ -1,0 +1,37 @@
+import { type DataOf, KubeRequestAudited, type StoredEvent } from '@postern/contracts';
+import { onMany, projection } from '@postern/projections';
+import type { InventoryDb, KubeRequestTable } from '../database.ts';
+
+/** What was asked of clusters, for searching. Written with the events. */
+export const kubeRequestList = projection<InventoryDb>(
+  'kube_request_list',
+  1,
+  ['kube_request'],
+  onMany(KubeRequestAudited, (db, requests) =>
+    db
+      .insertInto('kube_request')
+      .values(requests.map(({ data, event }) => rowOf(data, event)))
+      .execute(),
+  ),
+);
+
+function rowOf(data: DataOf<typeof KubeRequestAudited>, event: StoredEvent): KubeRequestTable {
+  return {
+    event_id: event.id,
+    at: new Date(event.meta.occurredAt ?? event.at),
+    username: data.user,
+    session: data.session,
+    cluster: data.cluster,
+    decision: data.decision,
+    reason: data.reason,
+    verb: data.verb,
+    api_group: data.apiGroup,
+    resource: data.resource,
+    subresource: data.subresource,
+    namespace: data.namespace,
+    name: data.name,
+    status: data.status,
+    edge: data.edge,
+    source_ip: data.sourceIp,
+  };
+}
