@@ -14,8 +14,8 @@ export const inventoryConfig = {
   heartbeatIntervalMs: common.heartbeatIntervalMs,
   telemetry: common.telemetry,
   retentionMs: duration('POSTERN_INVENTORY_RETENTION', {
-    summary: 'how long an agent that is offline stays in lists',
-    fallback: '24h',
+    summary: 'how long an agent that was lost stays in lists and counts',
+    fallback: '10m',
   }),
   maxPolicyAgeMs: duration('POSTERN_MAX_POLICY_AGE', {
     summary: 'how long access is decided by roles that were not heard of again',

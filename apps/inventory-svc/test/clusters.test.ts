@@ -229,4 +229,22 @@ describe('the agents', () => {
       services: { Discovery: 1 },
     });
   });
+
+  test('that were lost count until the time for that is over, and those online always', async () => {
+    const identity = new HeldIdentity(await trust.issue('svc', 'inventory-3', ['Auth']));
+    const shared = { postgresUrl: postgres.url, natsUrl: nats.url, policy: policy.policy, clusters };
+    await using forgetful = await startReplica({ ...shared, identity, config: { retentionMs: 0 } });
+    const stays = new TestAgent(bus, 'counted-stays');
+    const gone = new TestAgent(bus, 'counted-gone');
+    stays.beat({ version: '0.0.7' });
+    gone.beat({ version: '0.0.7' });
+    const counted = async (port: number) => {
+      const { body } = await call('/v1/inventory/status', 'admin', port);
+      return (body['versions'] as Record<string, number>)['0.0.7'];
+    };
+    await eventually(() => counted(forgetful.port)).toBe(2);
+    gone.goodbye();
+    await eventually(() => counted(forgetful.port)).toBe(1);
+    expect(await counted(inventory.port)).toBe(2);
+  });
 });

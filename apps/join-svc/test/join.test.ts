@@ -149,6 +149,16 @@ describe('a refused join', () => {
     expect(refused?.data['reason']).toContain(reason);
   });
 
+  test('is recorded each time, also under one command id', async () => {
+    const headers = { 'postern-command-id': '00000000-0000-4000-8000-000000000001' };
+    for (const hostname of ['hidden-1', 'hidden-2']) {
+      const body = await joinBody({ token: 'unknown-token-0123456789', hostname });
+      expect((await call(replica, '/v1/join', { body, headers })).status).toBe(403);
+    }
+    const hosts = (await events('JoinRefused')).map(({ data }) => data['hostname']);
+    expect(hosts).toEqual(expect.arrayContaining(['hidden-1', 'hidden-2']));
+  });
+
   test('does not say whether a bad request had a good token', async () => {
     const csr = '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----';
     const answers = await Promise.all([join({ csr }), join({ csr, token: 'unknown-token-0123456789' })]);

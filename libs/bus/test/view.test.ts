@@ -177,16 +177,17 @@ describe('a view', () => {
   });
 
   test('is loud at once about a refusal', async () => {
-    const telemetry = silentTelemetry();
-    service.subscribe('agent.refused.view.open', {}, (message) =>
+    await service[Symbol.asyncDispose]();
+    const stricter = scope.use(await connectBus({ servers: nats.url, name: 'stricter' }));
+    stricter.subscribe(anyAgent.openView, {}, (message) =>
       message.respond({ ok: false, code: 'resource.view_forbidden', message: 'not for you' }),
     );
+    await stricter.flush();
+    const telemetry = silentTelemetry();
     const bus = scope.use(await connectBus({ servers: nats.url, name: 'refused', telemetry }));
-    await service.flush();
-    scope.use(openView(bus, { agentId: 'refused', selector }));
-    await until('it is told', () =>
-      telemetry.lines.some((line) => line.includes('"level":"warn"') && line.includes('not for you')),
-    );
+    scope.use(openView(bus, { agentId: 'a1', selector }));
+    const warning = () => telemetry.lines.find((line) => line.includes('"level":"warn"'));
+    expect(await until('it is told', warning)).toContain('not for you');
   });
 });
 

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { type BusCredentials, createUserKey, inboxPrefix } from '@postern/bus';
 import { everything, selectorHash } from '@postern/contracts';
-import type { Clock } from '@postern/core';
+import { type Clock, derivedUuid } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
+import type { JoinConfig } from '../config.ts';
 import { type BusAccessConfig, busAccessIssuer } from './bus-access.ts';
 
 /** The views that join-svc reads. */
@@ -19,10 +21,10 @@ const lifeMs = 86_400_000;
 
 /** join-svc signs its own bus credential, as it signs everybody's: a fresh one at each connection. */
 export function ownAccess(
-  config: BusAccessConfig,
+  config: BusAccessConfig & Pick<JoinConfig, 'listen'>,
   deps: { readonly telemetry: Telemetry; readonly clock: Clock },
 ): OwnAccess {
-  const agentId = `join-svc-${randomUUID()}`;
+  const agentId = ownId(hostname(), config.listen);
   const prefix = { inboxPrefix: inboxPrefix(agentId) };
   if (config.busAccountSeed === undefined) return { agentId, connection: prefix };
   const issuer = busAccessIssuer(config, deps);
@@ -34,4 +36,14 @@ export function ownAccess(
     return { seed, jwt };
   };
   return { agentId, connection: { ...prefix, creds } };
+}
+
+/**
+ * The same at each start, so that a restart is no new agent. Only one process of a host listens at an address, whichever
+ * directories it shares; where the system chooses the port, the next start may be another replica's.
+ */
+export function ownId(host: string, listen: JoinConfig['listen']): string {
+  const id =
+    listen.port === 0 ? randomUUID() : derivedUuid('join-svc', host, listen.host, String(listen.port));
+  return `join-svc-${id}`;
 }

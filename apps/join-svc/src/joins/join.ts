@@ -12,10 +12,9 @@ import { whyRefused } from './match.ts';
 import { JoinWasRefused, ProofRefused, refuse } from './refuse.ts';
 import { safeUnknownName } from './tokens.ts';
 
-/** From where, and in which conversation, a join came. */
+/** From where a join came. */
 export interface JoinContext {
   readonly sourceIp: string;
-  readonly commandId: string;
 }
 
 /**
@@ -43,7 +42,12 @@ async function joinOnce(deps: JoinDeps, request: JoinRequest, context: JoinConte
   const since = performance.now();
   const { publicKey } = await readCsr(request.csr);
   const token = await findToken(deps, request);
-  const refusal = { request, token: token?.safeName ?? safeUnknownName(request.token), ...context, since };
+  const refusal = {
+    request,
+    token: token?.safeName ?? safeUnknownName(request.token),
+    sourceIp: context.sourceIp,
+    since,
+  };
   const reason = whyRefused(token, request, deps.clock()) ?? (await whyUnproven(deps, token!, request));
   if (reason !== undefined) return refuse(deps, { ...refusal, reason });
   try {

@@ -1,5 +1,5 @@
 import { JoinRefused, type JoinRequest } from '@postern/contracts';
-import { delay, failure } from '@postern/core';
+import { delay, failure, uuidv7 } from '@postern/core';
 import type { JoinDeps } from '../deps.ts';
 
 /** What every refused joiner is told, whatever the reason. */
@@ -19,19 +19,27 @@ export interface Refusal {
   readonly token: string;
   readonly reason: string;
   readonly sourceIp: string;
-  readonly commandId: string;
   /** `performance.now()` when the request came. */
   readonly since: number;
+}
+
+/** Records a refusal, each: an id of the client's would let it have one recorded and the others not. */
+export async function recordRefusal(
+  { store }: Pick<JoinDeps, 'store'>,
+  event: ReturnType<typeof JoinRefused>,
+): Promise<void> {
+  const id = uuidv7();
+  await store.append([{ stream: `join/${id}`, version: 1, id, event }]);
 }
 
 /** Records why, waits until the time at which every refusal is answered, and refuses. */
 export async function refuse(
   deps: Pick<JoinDeps, 'store' | 'telemetry' | 'refusalAfterMs'>,
-  { request, token, reason, sourceIp, commandId, since }: Refusal,
+  { request, token, reason, sourceIp, since }: Refusal,
 ): Promise<never> {
   const { method, hostname, roles } = request;
   const event = JoinRefused({ method, token, hostname, roles: [...roles], reason, sourceIp });
-  await deps.store.append([{ stream: `join/${commandId}`, version: 1, id: commandId, event }]);
+  await recordRefusal(deps, event);
   deps.telemetry.log.warn('a join was refused', { method, token, hostname, reason, sourceIp });
   await delay(Math.max(0, deps.refusalAfterMs - (performance.now() - since)));
   throw JoinWasRefused();

@@ -7,6 +7,7 @@ import { after, keyFingerprint } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
 import type { JoinContext } from './join.ts';
+import { recordRefusal } from './refuse.ts';
 
 /**
  * Renews the identity that the caller presents. Its name and roles are copied from there; the request contributes a key,
@@ -53,7 +54,7 @@ async function record(
   error: AppError,
   context: JoinContext,
 ): Promise<void> {
-  const { sourceIp, commandId } = context;
+  const { sourceIp } = context;
   const reason = `agent ${id}: ${error.message}`;
   const event = JoinRefused({
     method: 'renew',
@@ -63,6 +64,6 @@ async function record(
     reason,
     sourceIp,
   });
-  await deps.store.append([{ stream: `join/${commandId}`, version: 1, id: commandId, event }]);
+  await recordRefusal(deps, event);
   deps.telemetry.log.warn('a renewal was refused', { agentId: id, reason: error.message, sourceIp });
 }

@@ -1,5 +1,4 @@
 import {
-  type AccessCluster,
   type ImpersonationRequest,
   type KubeAllow,
   type KubeAttributes,
@@ -130,6 +129,3 @@ function isSame(a: KubeAllow, b: KubeAllow): boolean {
     (a.rules === b.rules || JSON.stringify(a.rules) === JSON.stringify(b.rules))
   );
 }
-
-/** What access to a cluster is decided by. */
-type ClusterOf = (name: string) => AccessCluster | undefined;

@@ -1,15 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createOperatorConfig, type OperatorConfig } from '@postern/bus';
-import { readConfig } from '@postern/config';
-import { discoveryConfig, startDiscoverySvc } from '@postern/discovery-svc';
-import { inventoryConfig, startInventorySvc } from '@postern/inventory-svc';
-import { joinConfig, startJoinSvc } from '@postern/join-svc';
-import { kubeProxyConfig, startKubeProxy } from '@postern/kube-proxy';
 import { type Progress, startNats, startPostgres } from '@postern/lab';
-import { resourceConfig, startResourceSvc } from '@postern/resource-svc';
+import {
+  type DataDir,
+  type Environment,
+  keep,
+  openDataDir,
+  startControlPlane,
+  writeSecret,
+} from '@postern/postern';
 import { contextsOf } from './contexts.ts';
-import { type DataDir, keep, openDataDir, writeSecret } from './data-dir.ts';
 import { startDemoCluster } from './demo-cluster.ts';
 import type { StartOptions } from './options.ts';
 import { localLabel, registerClusters } from './register.ts';
@@ -21,8 +22,6 @@ export interface StartContext {
   readonly signal: AbortSignal;
 }
 
-type Environment = Readonly<Record<string, string>>;
-
 /** The whole system in this process, with Postgres, NATS and the demo cluster as its children. */
 export async function startSystem(options: StartOptions, context: StartContext): Promise<AsyncDisposable> {
   await using scope = new AsyncDisposableStack();
@@ -31,7 +30,7 @@ export async function startSystem(options: StartOptions, context: StartContext):
   scope.use(await takeOver(dataDir.path, progress));
   const env = await startServers(dataDir, scope, context);
   signal.throwIfAborted();
-  await startServices(dataDir, { scope, env, options });
+  scope.use(await startServices(dataDir, env, options));
   progress('the five services are running');
   signal.throwIfAborted();
   const clusters = await clustersOf(options, { dataDir, scope, context });
@@ -54,7 +53,6 @@ async function startServers(
   scope: AsyncDisposableStack,
   { progress }: StartContext,
 ): Promise<Environment> {
-  const shared = { POSTERN_KEY_FILE: dataDir.keyFile, POSTERN_JOIN_TOKEN_FILE: dataDir.serviceTokenFile };
   let postgresUrl = process.env['POSTERN_PG_URL'];
   if (!postgresUrl) {
     const postgres = await startPostgres({ dataDir: join(dataDir.path, 'postgres'), progress });
@@ -62,7 +60,7 @@ async function startServers(
     postgresUrl = postgres.url;
   }
   const natsUrl = process.env['POSTERN_NATS_URL'];
-  if (natsUrl) return { ...shared, POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
+  if (natsUrl) return { POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
   const operator = JSON.parse(
     keep(dataDir.busKeysFile, () => JSON.stringify(createOperatorConfig())),
   ) as OperatorConfig;
@@ -70,61 +68,33 @@ async function startServers(
   const nats = await startNats({ dir: dataDir.folder('nats'), config: operator.config, progress });
   scope.defer(nats.stop);
   return {
-    ...shared,
     POSTERN_PG_URL: postgresUrl,
     POSTERN_NATS_URL: nats.url,
     POSTERN_BUS_ACCOUNT_SEED_FILE: dataDir.busAccountSeedFile,
   };
 }
 
-interface Composition {
-  readonly scope: AsyncDisposableStack;
-  readonly env: Environment;
-  readonly options: StartOptions;
-}
-
-/** The services in the order in which they need each other; each gets its configuration as variables, as it would alone. */
-async function startServices(dataDir: DataDir, { scope, env, options }: Composition): Promise<void> {
-  const { LOG_LEVEL = 'warn' } = { LOG_LEVEL: process.env['POSTERN_LOG_LEVEL'] };
-  const heartbeat = process.env['POSTERN_HEARTBEAT_INTERVAL'] ?? '10s';
-  const common = {
-    ...env,
-    POSTERN_LISTEN: '127.0.0.1:0',
-    POSTERN_DIAG_LISTEN: '127.0.0.1:0',
-    POSTERN_CLUSTER_NAME: 'postern',
-    POSTERN_HEARTBEAT_INTERVAL: heartbeat,
-    POSTERN_LOG_LEVEL: LOG_LEVEL,
-    POSTERN_LOG_FORMAT: 'text',
-    POSTERN_PUBLIC_ADDR: options.publicAddr,
-  };
-  const own = (name: string) => ({ POSTERN_DATA_DIR: dataDir.folder(join('services', name)) });
-  const joinEnv = {
-    ...common,
-    POSTERN_DATA_DIR: dataDir.path,
-    POSTERN_ADMIN_IDENTITY_FILE: dataDir.adminIdentityFile,
-  };
-  const joinSvc = scope.use(await startJoinSvc(readConfig(joinConfig, joinEnv)));
-  const joined = { ...common, POSTERN_JOIN_URL: joinSvc.url, POSTERN_CA_FILE: dataDir.caFile };
-  const resourceSvc = scope.use(
-    await startResourceSvc(readConfig(resourceConfig, { ...joined, ...own('resource-svc') })),
-  );
-  const inventorySvc = scope.use(
-    await startInventorySvc(readConfig(inventoryConfig, { ...joined, ...own('inventory-svc') })),
-  );
-  const urls = { POSTERN_RESOURCE_URL: resourceSvc.url, POSTERN_INVENTORY_URL: inventorySvc.url };
-  const proxyEnv = {
-    ...joined,
-    ...urls,
-    ...own('kube-proxy'),
-    POSTERN_LISTEN: options.publicAddr,
-    POSTERN_CONFIG_FILE: localAgentFile(dataDir),
-    POSTERN_KUBE_ALLOW_LOOPBACK: 'yes',
-  };
-  scope.use(await startKubeProxy(readConfig(kubeProxyConfig, proxyEnv)));
-  scope.use(
-    await startDiscoverySvc(readConfig(discoveryConfig, { ...joined, ...urls, ...own('discovery-svc') })),
-  );
-  writeSecret(dataDir.proxyAddrFile, `${options.publicAddr}\n`);
+/** The control plane by the command line; what is logged and how often agents are heard is for the environment to say. */
+function startServices(
+  dataDir: DataDir,
+  env: Environment,
+  { publicAddr }: StartOptions,
+): Promise<AsyncDisposable> {
+  return startControlPlane({
+    dataDir,
+    clusterName: 'postern',
+    listen: publicAddr,
+    publicAddrs: publicAddr,
+    env: {
+      ...env,
+      POSTERN_HEARTBEAT_INTERVAL: process.env['POSTERN_HEARTBEAT_INTERVAL'] ?? '10s',
+      POSTERN_LOG_LEVEL: process.env['POSTERN_LOG_LEVEL'] ?? 'warn',
+      POSTERN_LOG_FORMAT: 'text',
+    },
+    kubeFile: localAgentFile(dataDir),
+    allowLoopback: true,
+    discoveryFile: '',
+  });
 }
 
 /** The kube agent of this process serves what `npm start` registered; everything else is for agents that were started for it. */

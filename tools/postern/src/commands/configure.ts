@@ -39,7 +39,10 @@ export const configure = command({
     roles: list('--roles <roles>', `What the process is to be: ${configurableRoles.join(', ')}`),
     token: text('--token <token>', 'Join token, or a file that holds it'),
     joinMethod: textOr('token', '--join-method <method>', 'How the process joins'),
-    caPins: list('--ca-pin <pin>', 'Pin of the cluster, as tctl status shows it; known without for a proxy of this machine'),
+    caPins: list(
+      '--ca-pin <pin>',
+      'Pin of the cluster, as tctl status shows it; known without for a proxy of this machine',
+    ),
     nodeName: text('--node-name <name>', 'Name of the process; the name of the host unless given'),
     dataDir: textOr('/var/lib/teleport', '--data-dir <folder>', 'Where the process keeps its identity'),
   },

@@ -20,7 +20,8 @@ export const start = command({
       import('@postern/config'),
       import('../start/with-flags.ts'),
     ]);
-    const config = withFlags(readTeleportYaml(readTextFile(resolve(cwd, flags.config))), {
+    const file = resolve(cwd, flags.config);
+    const config = withFlags(readTeleportYaml(readTextFile(file)), {
       ...flags,
       debug: global.debug,
     });
@@ -29,7 +30,7 @@ export const start = command({
     if (pidFile !== undefined)
       writePrivateFile(pidFile, `${process.pid}\n`, { overwrite: true, mode: 0o644 });
     try {
-      await startFromTeleportYaml(config, { env, signal: stopSignal() });
+      await startFromTeleportYaml(config, { env, signal: stopSignal(), file });
     } finally {
       if (pidFile !== undefined) rmSync(pidFile, { force: true });
     }

@@ -2,6 +2,7 @@ import { formatAddress, type TeleportConfig, textOrFile } from '@postern/config'
 import { failure, systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { startTelemetry, type Telemetry } from '@postern/telemetry';
+import { isControlPlane, startAllInOne } from './control-plane.ts';
 import { startDiscovery } from './discovery.ts';
 import type { Host, Started } from './host.ts';
 import { startKube } from './kube.ts';
@@ -11,13 +12,6 @@ const NothingToStart = failure(
   'postern.nothing_to_start',
   () =>
     'the configuration enables no service: add a kubernetes_service or discovery_service block with enabled: "yes"',
-);
-
-const ControlPlaneElsewhere = failure(
-  'failed_precondition',
-  'postern.control_plane_elsewhere',
-  (section: string) =>
-    `${section} is on, and this release starts agents only from a file: set ${section}.enabled to "no"; a control plane is started by npm start or as its five services`,
 );
 
 const ProxyMissing = failure(
@@ -30,14 +24,15 @@ const ProxyMissing = failure(
 export interface StartContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  /** Absolute path of the configuration. */
+  readonly file: string;
 }
 
 /** Runs the services that a configuration enables, side by side in this process, until the signal. */
 export async function startFromTeleportYaml(
   config: TeleportConfig,
-  { env, signal }: StartContext,
+  { env, signal, file }: StartContext,
 ): Promise<void> {
-  const joinUrls = joinUrlsOf(config);
   await using scope = new AsyncDisposableStack();
   const { severity, format } = config.teleport.log;
   const telemetry = scope.use(startTelemetry('postern', { level: severity, format }));
@@ -45,11 +40,17 @@ export async function startFromTeleportYaml(
   const readiness = new Readiness();
   const { diagAddr } = config.teleport;
   if (diagAddr) await scope.use(diagServer({ telemetry, readiness })).listen(diagAddr);
+  if (isControlPlane(config)) {
+    scope.use(await startAllInOne(config, { env, file }));
+    void announce([{ name: 'control plane', ready: Promise.resolve() }], { telemetry, readiness });
+    await aborted(signal);
+    return;
+  }
   const host: Host = {
     config,
     env,
     signal,
-    joinUrls,
+    joinUrls: joinUrlsOf(config),
     trust: trustOf(config, env),
     telemetry,
     clock: systemClock,
@@ -75,9 +76,7 @@ async function announce(
   telemetry.log.info('postern is ready', { services: started.map(({ name }) => name).join(',') });
 }
 
-function joinUrlsOf({ teleport, auth, proxy, kubernetes, discovery }: TeleportConfig): string[] {
-  if (auth.enabled) throw ControlPlaneElsewhere('auth_service');
-  if (proxy.enabled) throw ControlPlaneElsewhere('proxy_service');
+function joinUrlsOf({ teleport, kubernetes, discovery }: TeleportConfig): string[] {
   if (!kubernetes.enabled && !discovery.enabled) throw NothingToStart();
   const addresses = teleport.proxyServer ? [teleport.proxyServer] : teleport.authServers;
   if (addresses.length === 0) throw ProxyMissing();
