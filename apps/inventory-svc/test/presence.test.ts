@@ -187,6 +187,27 @@ describe('an agent', () => {
   });
 });
 
+describe('goodbyes that were heard', () => {
+  test('are recorded before the service ends', async () => {
+    const inventory = await replica();
+    const many = Array.from({ length: 40 }, agent);
+    for (const each of many) each.beat();
+    await eventually(() => Promise.all(many.map((each) => history(inventory, each)))).toEqual(
+      many.map(() => ['AgentSeen']),
+    );
+    clock.advance(1);
+    for (const each of many) each.goodbye();
+    await agents.flush();
+    await inventory.bus.flush();
+    await inventory[Symbol.asyncDispose]();
+    expect(inventory.telemetry.lines.filter((line) => line.includes('"level":"warn"'))).toEqual([]);
+    await using next = await replica();
+    expect(await Promise.all(many.map((each) => history(next, each)))).toEqual(
+      many.map(() => ['AgentSeen', 'lost by goodbye']),
+    );
+  });
+});
+
 describe('a message about another agent', () => {
   test('is refused, and told in the log', async () => {
     await using inventory = await replica();

@@ -15,7 +15,7 @@ import {
 } from './support/inventory.ts';
 
 const intervalMs = 400;
-// Of the start of a process, of a look at who is silent, and of a machine that does much else.
+// For a process to end, for a look at who is silent, and for a machine that does much else.
 const slackMs = 1_000;
 const program = join(import.meta.dirname, 'support/agent-process.ts');
 

@@ -35,6 +35,7 @@ export class Presence implements AsyncDisposable {
   readonly #pending = new PendingHeartbeats();
   readonly #reports = new Map<string, SeenReport>();
   readonly #runs = new Map<string, string>();
+  readonly #leaving = new Set<Promise<void>>();
   readonly #mass = new MassSilence();
   readonly #scope = new AsyncDisposableStack();
   readonly #flushing: Loop;
@@ -74,18 +75,25 @@ export class Presence implements AsyncDisposable {
     this.#flushing.within(this.#reports.size > maxWaitingReports ? 0 : soonMs);
   }
 
-  async goodbye(agentId: string): Promise<void> {
+  goodbye(agentId: string): Promise<void> {
+    const left = this.#leave(agentId);
+    this.#leaving.add(left);
+    return left.finally(() => this.#leaving.delete(left));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.disposeAsync();
+    await this.#flush();
+    await Promise.allSettled(this.#leaving);
+  }
+
+  async #leave(agentId: string): Promise<void> {
     const at = this.#deps.clock();
     this.#pending.forget(agentId);
     this.#runs.delete(agentId);
     // A heartbeat of its own may be on its way into the row.
     await this.#written.catch(() => undefined);
     await recordLeft(this.#deps, agentId, at);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#scope.disposeAsync();
-    await this.#flush();
   }
 
   #trouble(): void {
