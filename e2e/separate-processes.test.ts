@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret, systemClock } from '@postern/core';
+import { kubeRequestList, openInventoryStore } from '@postern/inventory-svc';
 import { type KubeApiServer, startKubeApiServer } from '@postern/lab';
 import { compareWithRebuild } from '@postern/projections';
 import { openResourceStore, resourceList } from '@postern/resource-svc';
@@ -65,6 +66,8 @@ describe('two replicas of every service, each a process', () => {
     const [telemetry, clock] = [silentTelemetry(), systemClock];
     await using resources = await openResourceStore(url, { telemetry, clock });
     expect(await compareWithRebuild(resources, resourceList)).toEqual([]);
+    await using inventory = await openInventoryStore(url, { telemetry, clock });
+    expect(await compareWithRebuild(inventory, kubeRequestList)).toEqual([]);
   });
 });
 

@@ -17,7 +17,7 @@ export const inventoryConfig = {
     summary: 'how long an agent that was lost stays in lists and counts',
     fallback: '10m',
   }),
-  maxPolicyAgeMs: duration('POSTERN_MAX_POLICY_AGE', {
+  maxPolicyAgeMs: duration('POSTERN_POLICY_MAX_AGE', {
     summary: 'how long access is decided by roles that were not heard of again',
     fallback: '5m',
   }),

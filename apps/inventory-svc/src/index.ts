@@ -1,3 +1,4 @@
+export { kubeRequestList } from './audit/kube-request-list.ts';
 export { type InventoryConfig, inventoryConfig } from './config.ts';
 export type { InventoryDb } from './database.ts';
 export {

@@ -6,6 +6,7 @@ import { type Logger, startTelemetry } from '@postern/telemetry';
 import { type KubeProxyConfig, serviceConfigOf } from './config.ts';
 import { kubeProxyService, viewsOf } from './kube-proxy.ts';
 import { readSection } from './read-section.ts';
+import { tuneMemory } from './tune-memory.ts';
 
 /** A kube-proxy with everything that it runs on. Closing it closes all of that, in reverse order. */
 export interface RunningKubeProxy extends AsyncDisposable {
@@ -17,6 +18,7 @@ export interface RunningKubeProxy extends AsyncDisposable {
 
 /** Starts kube-proxy as its configuration says: alone in a process, or beside the other services in one. */
 export async function startKubeProxy(config: KubeProxyConfig): Promise<RunningKubeProxy> {
+  tuneMemory();
   await using scope = new AsyncDisposableStack();
   const settings = serviceConfigOf(config, await readSection(config.configFile));
   const { edge, kube, hostname } = settings;

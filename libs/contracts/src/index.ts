@@ -1,6 +1,7 @@
 export { apiFront, type ApiService } from './api-routes.ts';
 export {
   ClusterHealth,
+  FactBatch,
   FactMessage,
   Heartbeat,
   OpenViewReply,

@@ -1,10 +1,10 @@
 import type { Bus, BusMessage, Consumption, DurableMessage } from '@postern/bus';
 import { anyAgent } from '@postern/contracts';
-import { type Clock, InvalidJson } from '@postern/core';
+import { type Clock, InvalidJson, isPlainObject, type Json } from '@postern/core';
 import type { EventStore } from '@postern/event-store';
 import type { Telemetry } from '@postern/telemetry';
 import type { InventoryDb } from '../database.ts';
-import { type Fact, type FactRefusal, readFact } from './read-fact.ts';
+import { type Fact, readFact } from './read-fact.ts';
 import { recordFacts } from './record-facts.ts';
 
 interface FactDeps {
@@ -58,23 +58,26 @@ function factReader({ log, meter }: Telemetry, clock: Clock): (message: Message)
   const refused = meter.createCounter('inventory_facts_refused_total', {
     description: 'Messages that are no facts.',
   });
-  return (message) => {
-    const result = readMessage(message, clock());
-    if ('fact' in result) return [result.fact];
-    refused.add(1, { reason: result.refused });
-    log.error('a fact of an agent was refused', { subject: message.subject, reason: result.refused });
-    return [];
-  };
+  return (message) =>
+    readMessage(message, clock()).flatMap((result) => {
+      if ('fact' in result) return [result.fact];
+      refused.add(1, { reason: result.refused });
+      log.error('a fact of an agent was refused', { subject: message.subject, reason: result.refused });
+      return [];
+    });
 }
 
-function readMessage(
-  message: Message,
-  now: Date,
-): { readonly fact: Fact } | { readonly refused: FactRefusal } {
+const maxFacts = 200;
+
+/** Each fact of a message for itself: a forged one among others takes none of them with it. */
+function readMessage(message: Message, now: Date): ReturnType<typeof readFact>[] {
   try {
-    return readFact(message.subject, message.json(), now);
+    const body = message.json();
+    const batch = isPlainObject(body) && Array.isArray(body['facts']) ? (body['facts'] as Json[]) : [body];
+    if (batch.length > maxFacts) return [{ refused: 'too_large' }];
+    return batch.map((fact) => readFact(message.subject, fact, now));
   } catch (error) {
-    if (InvalidJson.is(error)) return { refused: 'malformed' };
+    if (InvalidJson.is(error)) return [{ refused: 'malformed' }];
     throw error;
   }
 }

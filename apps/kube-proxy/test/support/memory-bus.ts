@@ -1,4 +1,4 @@
-import type { FactMessage, Selector, ViewEntry } from '@postern/contracts';
+import type { FactBatch, FactMessage, Selector, ViewEntry } from '@postern/contracts';
 import { compileSelector } from '@postern/access';
 import type { EdgeBus } from '../../src/edge/edge-role.ts';
 import type { DurablePublisher } from '../../src/streams/fact-queue.ts';
@@ -18,8 +18,8 @@ export class MemoryBus implements EdgeBus, DurablePublisher {
     }
   }
 
-  async publishDurable(_subject: string, message: FactMessage): Promise<void> {
-    this.facts.push(message);
+  async publishDurable(_subject: string, { facts }: FactBatch): Promise<void> {
+    this.facts.push(...facts);
   }
 
   async request(): Promise<unknown> {

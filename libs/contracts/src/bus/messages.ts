@@ -60,6 +60,10 @@ export const FactMessage = Type.Object({
 });
 export type FactMessage = Static<typeof FactMessage>;
 
+/** Facts that travel together; each is recorded or refused for itself, by its own id. */
+export const FactBatch = Type.Object({ facts: Type.Array(FactMessage, { minItems: 1 }) });
+export type FactBatch = Static<typeof FactBatch>;
+
 export const OpenViewRequest = Type.Object({ selector: Selector });
 export type OpenViewRequest = Static<typeof OpenViewRequest>;
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Progress } from '../progress.ts';
 import { runCommand } from '../process/run-command.ts';
@@ -12,6 +12,7 @@ import type { ObtainOptions } from './official-kube.ts';
 const release = 'bookworm';
 const version = '1.20.2';
 const go = 'go-1.19';
+const reflect2 = 'github.com/modern-go/reflect2';
 // All are built whatever is asked for: most of the time goes into what they share, and a second build would spend it again.
 const programs = [
   'kube-apiserver',
@@ -61,7 +62,9 @@ async function unpackSource(apt: Apt, work: string, { signal, progress }: Step):
     throw new Error(`Debian's Kubernetes is ${found}; only ${version} is known to build`);
   progress(`downloading the source of Kubernetes ${found} and Go`);
   await apt.downloadSource('kubernetes', found, join(work, 'source'));
-  await apt.unpack([`golang-${go.slice(3)}-go`, 'rsync', 'patch', 'make', 'xz-utils'], join(work, 'tools'));
+  const libraries = ['golang-github-modern-go-reflect2-dev'];
+  const programsOfMake = [`golang-${go.slice(3)}-go`, 'rsync', 'patch', 'make', 'xz-utils'];
+  await apt.unpack([...programsOfMake, ...libraries], join(work, 'tools'));
   const tree = join(work, 'tree');
   mkdirSync(tree);
   const archive = (ending: string) =>
@@ -84,6 +87,22 @@ async function unpackSource(apt: Apt, work: string, { signal, progress }: Step):
       env,
     });
   }
+  replaceReflect2(work);
+}
+
+/**
+ * Kubernetes 1.20 carries a reflect2 that walks maps as Go did before 1.18. Built with a later Go, its API server crashes
+ * when the first custom resource is written. `make` compares versions only, and those of the vendor folder stay as they are.
+ */
+function replaceReflect2(work: string): void {
+  const inDebian = join('usr', 'share', 'gocode', 'src', reflect2);
+  const unpacked = join(work, 'tools', inDebian);
+  const source = existsSync(unpacked) ? unpacked : join('/', inDebian);
+  if (!existsSync(join(source, 'go_above_118.go')))
+    throw new Error(`${source} does not know the maps of ${go}: Debian's reflect2 is not 1.0.2 or later`);
+  const vendored = join(work, 'tree', 'vendor', reflect2);
+  rmSync(vendored, { recursive: true });
+  cpSync(source, vendored, { recursive: true, dereference: true });
 }
 
 async function compile(work: string, { signal, progress }: Step): Promise<void> {
@@ -126,6 +145,9 @@ function buildEnv(work: string, gopath: string): NodeJS.ProcessEnv {
     GOPROXY: 'off',
     HOME: join(work, 'home'),
     CGO_ENABLED: '0',
+    // The compiler spends a quarter of its time collecting garbage; memory is cheaper, up to a limit for each process.
+    GOGC: '400',
+    GOMEMLIMIT: '2GiB',
     KUBE_GIT_VERSION: `v${version}`,
   };
 }
