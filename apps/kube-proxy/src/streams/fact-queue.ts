@@ -119,7 +119,7 @@ export class FactQueue implements AsyncDisposable {
   #sealAll(): void {
     clearTimeout(this.#lingerTimer);
     this.#lingerTimer = undefined;
-    for (const batch of [...this.#open.values()]) this.#seal(batch);
+    for (const batch of this.#open.values()) this.#seal(batch);
   }
 
   #pump(): void {

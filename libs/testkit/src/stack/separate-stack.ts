@@ -34,20 +34,27 @@ interface Ports {
   readonly edge: number;
 }
 
-/** Starts `replicas` of each service and waits until all are ready. */
+/** Starts `replicas` of each service and waits until all are ready. When one is not, none is left running. */
 export async function startSeparately(folder: string, replicas = 2): Promise<SeparateStack> {
+  await using starting = new AsyncDisposableStack();
   const dataDir = join(folder, 'data');
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await writeFile(join(dataDir, 'kek'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   await writeFile(join(dataDir, 'service-token'), `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   await writeFile(join(dataDir, 'local-agent.yaml'), localAgent);
   let postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
+  starting.defer(() => postgres.stop());
   let nats = await startNats({ dir: join(folder, 'nats') });
+  starting.defer(() => nats.stop());
   const ports = new Map<string, Ports>();
   for (const service of services) {
     for (let at = 0; at < replicas; at += 1) ports.set(`${service}-${at}`, await threePorts());
   }
   const running = new Map<string, RunningProcess>();
+  // All at once, for each may take its grace period.
+  starting.defer(async () => {
+    await Promise.all([...running.values()].map((process) => process.stop()));
+  });
   const start = async (service: ServiceName, at: number) => {
     const name = `${service}-${at}`;
     const env = envOf({ folder, dataDir, postgres, nats, ports, replicas }, service, at);
@@ -71,6 +78,7 @@ export async function startSeparately(folder: string, replicas = 2): Promise<Sep
     (_, at) => `127.0.0.1:${ports.get(`kube-proxy-${at}`)!.edge}`,
   );
   await writeFile(join(dataDir, 'proxy-addr'), proxyAddrs[0]!);
+  const started = starting.move();
   return {
     get postgres() {
       return postgres;
@@ -90,11 +98,7 @@ export async function startSeparately(folder: string, replicas = 2): Promise<Sep
       else if (victim === 'nats') nats = await startNats({ dir: join(folder, 'nats') });
       else await start(victim, 0);
     },
-    async [Symbol.asyncDispose]() {
-      await Promise.all([...running.values()].map((process) => process.stop()));
-      await nats.stop();
-      await postgres.stop();
-    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
 
