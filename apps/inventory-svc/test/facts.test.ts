@@ -157,6 +157,22 @@ describe('a fact', () => {
     expect(refused).toHaveLength(4);
   });
 
+  test('in one message with others counts for itself: delivered again it is not recorded twice, forged it is refused alone', async () => {
+    await using one = await replica();
+    const forged = audited({ name: 'batch-forged', edge: 'edge-2' });
+    const facts = [audited({ name: 'batch-a' }), forged, audited({ name: 'batch-b' })];
+    const subject = agentSubjects.fact('edge-1', 'KubeRequestAudited');
+    const inBatch = async () => (await requests(one)).filter((name) => name.startsWith('batch-'));
+    // Other message ids, as after the window in which JetStream knows the first one.
+    for (const msgId of ['batch-1', 'batch-2']) await bus.publishDurable(subject, { facts }, { msgId });
+    await publish(audited({ name: 'behind-the-batches' }));
+    await eventually(() => requests(one)).toContain('behind-the-batches');
+    expect(await inBatch()).toEqual(['batch-a', 'batch-b']);
+    const refused = one.telemetry.lines.filter((line) => line.includes('a fact of an agent was refused'));
+    expect(refused).toHaveLength(2);
+    expect(refused.every((line) => line.includes('another_agent'))).toBe(true);
+  });
+
   test('of an agent that is no edge is acknowledged once it is recorded', async () => {
     await using one = await replica();
     const fact = {

@@ -52,6 +52,20 @@ describe('facts', () => {
     expect(bus.sent.map((batch) => batch.ids.length)).toEqual([3, 3, 3, 1]);
   });
 
+  test('with many labels stay below what the bus takes in one message', async () => {
+    const sizes: number[] = [];
+    const bus = {
+      publishDurable: async (_: string, batch: FactBatch) => {
+        sizes.push(Buffer.byteLength(JSON.stringify(batch)));
+      },
+    };
+    await using queue = new FactQueue({ bus, log: silentTelemetry().log, agentId: 'kube-1' });
+    const labels = Object.fromEntries(ids(60).map((id) => [`team.example.com/${id}`, 'v'.repeat(60)]));
+    for (const id of ids(100)) queue.add({ type: 'ClusterServed', v: 1, data: { labels } }, at, id);
+    await queue.flush(1000);
+    expect(Math.max(...sizes)).toBeLessThan(200_000);
+  });
+
   test('go again in the same message under the same id when no answer came', async () => {
     const bus = fakeBus(1);
     await using queue = queueOn(bus);

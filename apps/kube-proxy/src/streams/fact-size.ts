@@ -9,7 +9,15 @@ export function sizeOf(data: Readonly<Record<string, unknown>>): number {
   let characters = 0;
   for (const value of Object.values(data)) {
     if (typeof value === 'string') characters += value.length;
-    else if (Array.isArray(value)) for (const item of value) characters += String(item).length + 3;
+    else if (typeof value === 'object' && value !== null) characters += charactersOf(value);
   }
   return frameBytes + 3 * characters;
+}
+
+/** Lists of groups and maps of labels: every key and every item, with the quotes and the colon or comma of each. */
+function charactersOf(value: object): number {
+  let characters = 0;
+  if (Array.isArray(value)) for (const item of value) characters += String(item).length + 3;
+  else for (const [key, item] of Object.entries(value)) characters += key.length + String(item).length + 6;
+  return characters;
 }
