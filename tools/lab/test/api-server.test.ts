@@ -77,6 +77,74 @@ test('records who asked for what, when asked to', async () => {
   );
 });
 
+test('keeps running when custom resources are written, listed, watched and deleted', async () => {
+  const dir = tempDir();
+  const server = await start({ dir });
+  const apply = async (name: string, object: object) => {
+    writeFileSync(join(dir, `${name}.json`), JSON.stringify(object));
+    await kubectl(server, 'apply', '-f', join(dir, `${name}.json`));
+  };
+  await apply('definition', widgets);
+  await kubectl(server, 'wait', '--for=condition=Established', 'crd/widgets.lab.test', '--timeout=30s');
+  const before = await listWidgets(server);
+  expect(before.items).toEqual([]);
+  const widget = {
+    apiVersion: 'lab.test/v1',
+    kind: 'Widget',
+    metadata: { name: 'first', namespace: 'default', labels: { a: '1', b: '2' } },
+    spec: { size: 3, parts: { left: { weight: 1 }, right: { weight: 2 } } },
+  };
+  await apply('widget', widget);
+  await apply('widget', { ...widget, spec: { ...widget.spec, size: 4 } });
+  const { items } = await listWidgets(server);
+  expect(items).toEqual([
+    expect.objectContaining({ kind: 'Widget', spec: { ...widget.spec, size: 4 } }) as unknown,
+  ]);
+  await kubectl(server, 'delete', 'widget', 'first');
+  expect((await listWidgets(server)).items).toEqual([]);
+  const since = before.metadata.resourceVersion;
+  const watch = `${widgetsPath}?watch=true&resourceVersion=${since}&timeoutSeconds=1`;
+  const events = (await kubectl(server, 'get', '--raw', watch)).trim().split('\n');
+  expect(events.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual([
+    'ADDED',
+    'MODIFIED',
+    'DELETED',
+  ]);
+  // Of the process that was started, for nothing restarts one that crashed.
+  expect(() => process.kill(server.pids['kube-apiserver']!, 0)).not.toThrow();
+});
+
+const widgetsPath = '/apis/lab.test/v1/namespaces/default/widgets';
+
+async function listWidgets(
+  server: KubeApiServer,
+): Promise<{ metadata: { resourceVersion: string }; items: object[] }> {
+  return JSON.parse(await kubectl(server, 'get', '--raw', widgetsPath)) as Awaited<
+    ReturnType<typeof listWidgets>
+  >;
+}
+
+const widgets = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'widgets.lab.test' },
+  spec: {
+    group: 'lab.test',
+    scope: 'Namespaced',
+    names: { plural: 'widgets', singular: 'widget', kind: 'Widget', listKind: 'WidgetList' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+        },
+      },
+    ],
+  },
+};
+
 test('refuses a folder that another version of Kubernetes wrote', async () => {
   const dir = tempDir();
   writeFileSync(join(dir, 'version'), 'v1.99.0\n');

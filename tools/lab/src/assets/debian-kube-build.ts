@@ -7,6 +7,7 @@ import { type Apt, openApt, unpackedEnv } from './debian-packages.ts';
 import { findIn, findOnPath } from './find-on-path.ts';
 import { installBinary } from './install-binary.ts';
 import type { KubeBinary } from './kube-binaries.ts';
+import { debianBuild } from './kube-places.ts';
 import type { ObtainOptions } from './official-kube.ts';
 
 const release = 'bookworm';
@@ -29,7 +30,7 @@ const NICENESS = 10;
  * official one. Four to eight minutes on two cores, once. The caller holds the cache's lock.
  */
 export async function buildKubeFromDebian({ need, progress, signal }: ObtainOptions): Promise<void> {
-  const target = cacheDir('kube', `v${version}-debian`);
+  const target = cacheDir('kube', debianBuild);
   const lacks = (name: KubeBinary) => !findIn(target, name);
   removeAbandonedBuilds();
   const work = cacheDir('kube', `.build-${process.pid}`);
@@ -92,7 +93,7 @@ async function unpackSource(apt: Apt, work: string, { signal, progress }: Step):
 
 /**
  * Kubernetes 1.20 carries a reflect2 that walks maps as Go did before 1.18. Built with a later Go, its API server crashes
- * when the first custom resource is written. `make` compares versions only, and those of the vendor folder stay as they are.
+ * when the first custom resource is written. vendor/modules.txt keeps naming the old version, which the build accepts.
  */
 function replaceReflect2(work: string): void {
   const inDebian = join('usr', 'share', 'gocode', 'src', reflect2);
@@ -145,7 +146,7 @@ function buildEnv(work: string, gopath: string): NodeJS.ProcessEnv {
     GOPROXY: 'off',
     HOME: join(work, 'home'),
     CGO_ENABLED: '0',
-    // The compiler spends a quarter of its time collecting garbage; memory is cheaper, up to a limit for each process.
+    // Fewer garbage collections in the compiler, for more memory, up to a limit for each process.
     GOGC: '400',
     GOMEMLIMIT: '2GiB',
     KUBE_GIT_VERSION: `v${version}`,

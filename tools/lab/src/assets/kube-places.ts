@@ -3,6 +3,12 @@ import { cacheDir } from './cache-dir.ts';
 import { findIn, findOnPath } from './find-on-path.ts';
 import { isServerBinary, type KubeAssets, type KubeBinary } from './kube-binaries.ts';
 
+/**
+ * The cache's folder of what is built from Debian's source. A change to the build that its users must get raises the last
+ * number: folders of earlier builds are then ignored. The first one's API server crashed on custom resources.
+ */
+export const debianBuild = 'v1.20.2-debian-2';
+
 type Find = (binary: KubeBinary) => string | undefined;
 
 /**
@@ -33,7 +39,9 @@ function cachedPlaces(): Find[] {
 
 function listVersions(): string[] {
   try {
-    const versions = readdirSync(cacheDir('kube')).filter((name) => name.startsWith('v'));
+    const versions = readdirSync(cacheDir('kube')).filter(
+      (name) => name === debianBuild || (name.startsWith('v') && !name.includes('-debian')),
+    );
     return versions.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
   } catch {
     return [];
