@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '@postern/lab';
+import { until } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { npmStart, type Started } from './support/npm-start.ts';
 
@@ -93,10 +94,13 @@ describe('bad input', () => {
       );
       return await running.admin.run('postern', ['start', '-c', file], { timeoutMs: 30_000 });
     };
+    const tokens = async () =>
+      (JSON.parse(await running.admin.must('tctl', ['tokens', 'ls', '--format=json'])) as unknown[]).length;
+    const others = await tokens();
     const expired = (
       await running.admin.must('tctl', ['tokens', 'add', '--type=kube', '--ttl=1s', '--format=text'])
     ).trim();
-    await new Promise((resolve) => setTimeout(resolve, 1100));
+    await until('the token has expired', async () => (await tokens()) === others);
     const refusals = await Promise.all([started(expired), started('unknown-token-value')]);
     expect(refusals.map((refusal) => refusal.code)).toEqual([4, 4]);
     const [first, second] = refusals.map((refusal) => /ERROR: .*/.exec(refusal.stderr)?.[0]);
