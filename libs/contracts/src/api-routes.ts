@@ -7,9 +7,14 @@ export const apiFront = [
   { prefix: '/v1/certificates', service: 'join-svc', authenticated: true },
   { prefix: '/v1/status', service: 'join-svc', authenticated: true },
   { prefix: '/v1/me', service: 'join-svc', authenticated: true },
+  { prefix: '/v1/agents', service: 'join-svc', authenticated: true },
   { prefix: '/v1/resources', service: 'resource-svc', authenticated: true },
-  { prefix: '/v1/credentials', service: 'resource-svc', authenticated: true },
+  { prefix: '/v1/history', service: 'resource-svc', authenticated: true },
   { prefix: '/v1/inventory', service: 'inventory-svc', authenticated: true },
+  { prefix: '/v1/audit', service: 'inventory-svc', authenticated: true },
+  { prefix: '/v1/events/join', service: 'join-svc', authenticated: true },
+  { prefix: '/v1/events/resource', service: 'resource-svc', authenticated: true },
+  { prefix: '/v1/events/inventory', service: 'inventory-svc', authenticated: true },
 ] as const satisfies readonly ApiRoute[];
 
 /** A service the edge forwards API calls to. */

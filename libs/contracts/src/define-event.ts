@@ -12,6 +12,21 @@ export const InvalidEvent = failure(
   (type: string, why: string) => `the data of ${type} is invalid: ${why}`,
 );
 
+/** An event of a version that only a newer program writes. */
+export const NewerEvent = failure(
+  'failed_precondition',
+  'contracts.newer_event',
+  (type: string, v: number) => `version ${v} of ${type} is newer than this program knows: upgrade it`,
+);
+
+/** An event of a type that no program of this version writes: a newer one does, or nobody should have. */
+export const UnknownEvent = failure(
+  'failed_precondition',
+  'contracts.unknown_event',
+  (type: string) =>
+    `events of type ${JSON.stringify(type.slice(0, 80))} are not known: upgrade this program, or drop it`,
+);
+
 /** An event made but not yet recorded. */
 export interface NewEvent<Name extends string = string, Data = JsonObject> {
   readonly type: Name;
@@ -51,7 +66,8 @@ export interface EventMeta {
 export interface EventType<Name extends string = string, S extends TObject = TObject> {
   (data: Static<S>): NewEvent<Name, Static<S>>;
   readonly type: Name;
-  readonly context: EventContext;
+  /** Who records it; `every` for what any service records of itself. */
+  readonly context: EventContext | 'every';
   /** What the fact means, in one sentence for docs/events.md. */
   readonly summary: string;
   readonly v: number;
@@ -70,12 +86,19 @@ export type EventOf<E> = E extends EventType<infer Name, infer S> ? NewEvent<Nam
 export type Upcaster = (data: JsonObject) => JsonObject;
 
 interface Declaration<S extends TObject> {
-  readonly context: EventContext;
+  readonly context: EventContext | 'every';
   readonly summary: string;
   readonly v: number;
   readonly data: S;
   /** Upcasters by the version they read. */
   readonly upcast?: Readonly<Record<number, Upcaster>>;
+}
+
+const declared = new Map<string, EventType>();
+
+/** The event type of this name, where the program knows one: whoever declares a type makes it known. */
+export function eventTypeNamed(name: string): EventType | undefined {
+  return declared.get(name);
 }
 
 /** Declares an event type, once. */
@@ -92,7 +115,7 @@ export function defineEvent<const Name extends string, S extends TObject>(
   const make = (data: Static<S>): NewEvent<Name, Static<S>> => ({ type, v, data: check(data) });
   const read = (stored: Pick<StoredEvent, 'type' | 'v' | 'data'>): Static<S> => {
     let data = stored.data;
-    if (stored.v > v) throw InvalidEvent(type, `version ${stored.v} is newer than this program knows`);
+    if (stored.v > v) throw NewerEvent(type, stored.v);
     for (let at = stored.v; at < v; at += 1) {
       const step = upcast[at];
       if (!step) throw InvalidEvent(type, `there is no upcaster from version ${at}`);
@@ -100,5 +123,7 @@ export function defineEvent<const Name extends string, S extends TObject>(
     }
     return check(data);
   };
-  return Object.assign(make, { type, context, summary, v, schema, read });
+  const made: EventType<Name, S> = Object.assign(make, { type, context, summary, v, schema, read });
+  declared.set(type, made as unknown as EventType);
+  return made;
 }

@@ -12,7 +12,11 @@ export {
   SnapshotPage,
   SnapshotRequest,
   ViewEntry,
+  ViewKeyReply,
+  ViewKeyRequest,
+  ViewProof,
 } from './bus/messages.ts';
+export { sealEpochOf } from './bus/seal-epoch.ts';
 export {
   type DataOf,
   defineEvent,
@@ -20,11 +24,25 @@ export {
   type EventMeta,
   type EventOf,
   type EventType,
+  eventTypeNamed,
   InvalidEvent,
+  NewerEvent,
   type NewEvent,
   type StoredEvent,
+  UnknownEvent,
   type Upcaster,
 } from './define-event.ts';
+export {
+  DropParkedQuery,
+  eventContexts,
+  EventsPage,
+  EventsQuery,
+  EventView,
+  ParkedMessageDetail,
+  ParkedMessagesReply,
+  ParkedMessageView,
+} from './events/events-api.ts';
+export { ParkedMessageDropped } from './events/parked-events.ts';
 export { AgentLost, AgentSeen } from './inventory/inventory-events.ts';
 export {
   AgentsReply,
@@ -35,10 +53,13 @@ export {
 } from './inventory/inventory-api.ts';
 export {
   BusAccess,
+  ControlPlaneService,
   IssuedIdentity,
   JoinRequest,
   MeReply,
   RenewRequest,
+  RevokeReply,
+  RevokeRequest,
   SignedCertificate,
   SignRequest,
   StatusReply,
@@ -46,19 +67,41 @@ export {
   TrustReply,
 } from './join/join-api.ts';
 export {
+  ChangesQuery,
+  ChangesReply,
+  FieldChange,
+  MomentQuery,
+  ResourceChange,
+  ResourceHistoryQuery,
+  RestoreReply,
+  RestoreRequest,
+  secretMask,
+} from './history/history-api.ts';
+export {
   AgentJoined,
   AgentRenewed,
+  AgentRevoked,
   AuthorityCreated,
   JoinRefused,
   SessionStarted,
 } from './join/join-events.ts';
+export {
+  AuditedRequest,
+  AuditedRequestRow,
+  AuditedRequestsQuery,
+  AuditedRequestsReply,
+  PolicyAtQuery,
+  PolicyAtReply,
+} from './kube/audit-api.ts';
 export { ClusterServed, KubeRequestAudited } from './kube/kube-events.ts';
+export { type DigestPart, digestText, digestWith } from './kube/policy-digest.ts';
 export {
   PublicResource,
   ResourceDeleted,
   ResourceUpserted,
   ViewClosed,
   ViewOpened,
+  ViewRekeyed,
 } from './resource/resource-events.ts';
 export { canonicalSelector, everything, LabelPatterns, Selector, selectorHash } from './selector.ts';
 export {
@@ -68,14 +111,31 @@ export {
   eventSubject,
   fromSubjectToken,
   liveViewSubject,
+  parseEventSubject,
   partitionOf,
   partitions,
   routesSubject,
   subjectToken,
+  type ViewPlace,
   viewSubject,
+  viewSubjects,
   wakeSubject,
+  workConsumer,
+  workGroupSubjects,
+  workSubject,
 } from './subjects.ts';
-export { viewKindsFor } from './view-kinds.ts';
+export { maySeeSecrets, viewKindsFor } from './view-kinds.ts';
+export {
+  WorkDelivery,
+  WorkOffer,
+  WorkOfferReply,
+  WorkSettle,
+  WorkStatus,
+  WorkStatusRequest,
+  WorkTake,
+  WorkTakeReply,
+  WorkTaskStatus,
+} from './work/work-messages.ts';
 export {
   type DocumentLimits,
   DocumentTooLarge,

@@ -9,6 +9,8 @@ export type LabelPatterns = Static<typeof LabelPatterns>;
 export const Selector = Type.Object({
   kinds: Type.Array(Type.String(), { minItems: 1 }),
   any: Type.Array(Type.Object({ labels: LabelPatterns })),
+  /** Whether the entries carry the secrets of their resources, sealed with the key of the view. */
+  secrets: Type.Optional(Type.Boolean()),
 });
 export type Selector = Static<typeof Selector>;
 
@@ -24,6 +26,7 @@ export function canonicalSelector(selector: Selector): Selector {
   return {
     kinds: [...new Set(selector.kinds)].toSorted(),
     any: [...byText.keys()].toSorted().map((text) => byText.get(text)!),
+    ...(selector.secrets === true ? { secrets: true } : {}),
   };
 }
 
@@ -34,5 +37,12 @@ export function selectorHash(selector: Selector): string {
 
 function sortedPatterns(labels: LabelPatterns): LabelPatterns {
   const keys = Object.keys(labels).toSorted();
-  return Object.fromEntries(keys.map((key) => [key, [...new Set(labels[key])].toSorted()]));
+  return Object.fromEntries(keys.map((key) => [key, canonicalPatterns(key, labels[key]!)]));
+}
+
+/** Beside `*` nothing else matters. Under the key `*` it means every resource only where it is alone. */
+function canonicalPatterns(key: string, patterns: readonly string[]): string[] {
+  const sorted = [...new Set(patterns)].toSorted();
+  if (key !== '*') return sorted.includes('*') ? ['*'] : sorted;
+  return sorted.length === 1 && patterns.length > 1 ? [sorted[0]!, sorted[0]!] : sorted;
 }

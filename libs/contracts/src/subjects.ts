@@ -1,3 +1,5 @@
+import { sha256Hex } from '@postern/core';
+
 /** Subjects of the bus, in one place. All variable tokens go through `subjectToken`. */
 
 /** Number of partitions in event subjects; a stream's events always fall into the same one. */
@@ -35,6 +37,18 @@ export const agentSubjects = {
   openView: (id: string) => `agent.${subjectToken(id)}.view.open`,
   /** Request `SnapshotRequest` → `SnapshotPage`. */
   snapshot: (id: string) => `agent.${subjectToken(id)}.view.snap`,
+  /** Request `ViewKeyRequest` → `ViewKeyReply`. */
+  viewKey: (id: string) => `agent.${subjectToken(id)}.view.key`,
+  /** Request `WorkOffer` → `WorkOfferReply`. */
+  workOffer: (id: string) => `agent.${subjectToken(id)}.work.offer`,
+  /** Request `WorkTake` → `WorkTakeReply`. */
+  workTake: (id: string) => `agent.${subjectToken(id)}.work.take`,
+  /** Request `WorkDelivery` → nothing: the member is still at it. */
+  workExtend: (id: string) => `agent.${subjectToken(id)}.work.extend`,
+  /** Request `WorkSettle` → nothing. */
+  workSettle: (id: string) => `agent.${subjectToken(id)}.work.settle`,
+  /** Request `WorkStatusRequest` → `WorkStatus`. */
+  workStatus: (id: string) => `agent.${subjectToken(id)}.work.status`,
 } as const;
 
 /** Wildcards for the services that listen to agents; the second token is the authenticated agent id. */
@@ -46,6 +60,12 @@ export const anyAgent = {
   kubeRequestAudited: 'agent.*.fact.KubeRequestAudited',
   openView: 'agent.*.view.open',
   snapshot: 'agent.*.view.snap',
+  viewKey: 'agent.*.view.key',
+  workOffer: 'agent.*.work.offer',
+  workTake: 'agent.*.work.take',
+  workExtend: 'agent.*.work.extend',
+  workSettle: 'agent.*.work.settle',
+  workStatus: 'agent.*.work.status',
 } as const;
 
 /** Subjects on which an agent is spoken to. */
@@ -55,17 +75,56 @@ export const commandSubjects = {
   all: (id: string) => `cmd.${subjectToken(id)}.>`,
 } as const;
 
+/** A view as it was last written anew: what was removed before is not in it. Generations count from 1 and never come again. */
+export interface ViewPlace {
+  readonly hash: string;
+  readonly generation: number;
+}
+
 /** A view's stored subject; the JetStream stream keeps the last value of each. */
-export function viewSubject(hash: string, kind: string, id: string): string {
-  return `view.${hash}.${kind}.${subjectToken(id)}`;
+export function viewSubject({ hash, generation }: ViewPlace, kind: string, id: string): string {
+  return `view.${hash}.${generation}.${kind}.${subjectToken(id)}`;
+}
+
+/** The stored subjects of a view in one generation. */
+export function viewSubjects({ hash, generation }: ViewPlace): string {
+  return `view.${hash}.${generation}.>`;
 }
 
 /**
- * Where the stored changes of one kind of a view are republished, for readers without any JetStream right. A hash does not
- * tell what its view selects, so a right to read is for a kind as well.
+ * Where the stored changes of one kind of a view are republished in every generation, for readers without any JetStream right.
+ * A hash does not tell what its view selects, so a right to read is for a kind as well.
  */
 export function liveViewSubject(hash: string, kind: string): string {
-  return `live.view.${hash}.${kind}.>`;
+  return `live.view.${hash}.*.${kind}.>`;
+}
+
+/** Where a task of a time slot waits: one subject for it, so that JetStream can hold one message of it and no second. */
+export function workSubject({ group, slot, task }: WorkPlace): string {
+  return `work.${boundedToken(group)}.${slot}.${boundedToken(task)}`;
+}
+
+/** The subjects of every task of a group. */
+export function workGroupSubjects(group: string): string {
+  return `work.${boundedToken(group)}.*.*`;
+}
+
+/** The name of a group's consumer. */
+export function workConsumer(group: string): string {
+  return `work__${boundedToken(group)}`;
+}
+
+interface WorkPlace {
+  readonly group: string;
+  /** Milliseconds since 1970 at which the slot begins. */
+  readonly slot: number;
+  readonly task: string;
+}
+
+/** A token of at most 64 characters: a consumer's name and a subject have limits. No encoded text begins with `=h`. */
+function boundedToken(text: string): string {
+  const token = subjectToken(text);
+  return token.length <= 64 ? token : `=h${sha256Hex(text).slice(0, 40)}`;
 }
 
 /** Request to inventory-svc for every `ServedReport` of the agents online now → `RoutesReply`. */
@@ -82,6 +141,20 @@ export function eventSubject(context: string, stream: string, type: string): str
   const aggregate = stream.slice(0, slash);
   const id = stream.slice(slash + 1);
   return `evt.${context}.${partitionOf(stream)}.${subjectToken(aggregate)}.${subjectToken(id)}.${type}`;
+}
+
+/** What the subject of a recorded event tells; nothing where it is of something else. */
+export function parseEventSubject(
+  subject: string,
+): { readonly context: string; readonly stream: string; readonly type: string } | undefined {
+  const [evt, context = '', , aggregate = '', id = '', type = '', ...rest] = subject.split('.');
+  if (evt !== 'evt' || type === '' || rest.length > 0) return undefined;
+  try {
+    return { context, stream: `${fromSubjectToken(aggregate)}/${fromSubjectToken(id)}`, type };
+  } catch {
+    // Not written by `subjectToken`.
+    return undefined;
+  }
 }
 
 /** Two decimal digits; FNV-1a over the stream name. */

@@ -8,6 +8,11 @@ const byRole: ReadonlyMap<string, readonly string[]> = new Map([
   ['Auth', kinds.map(({ kind }) => kind)],
 ]);
 
+/** Whether views may show a joined process with these system roles the secrets of what they select. */
+export function maySeeSecrets(roles: readonly string[]): boolean {
+  return roles.includes('Kube');
+}
+
 /** The kinds of resources whose views a joined process with these system roles may read, sorted. */
 export function viewKindsFor(roles: readonly string[]): string[] {
   return [...new Set(roles.flatMap((role) => byRole.get(role) ?? []))].toSorted();

@@ -64,7 +64,14 @@ export type FactMessage = Static<typeof FactMessage>;
 export const FactBatch = Type.Object({ facts: Type.Array(FactMessage, { minItems: 1 }) });
 export type FactBatch = Static<typeof FactBatch>;
 
-export const OpenViewRequest = Type.Object({ selector: Selector });
+/** Shows who asks about a view: a certificate, and a statement that its key signed a moment ago. */
+export const ViewProof = Type.Object({
+  certificate: Type.String({ maxLength: 8192 }),
+  statement: Type.String({ maxLength: 4096 }),
+});
+export type ViewProof = Static<typeof ViewProof>;
+
+export const OpenViewRequest = Type.Object({ selector: Selector, proof: Type.Optional(ViewProof) });
 export type OpenViewRequest = Static<typeof OpenViewRequest>;
 
 export const OpenViewReply = Type.Union([
@@ -73,7 +80,7 @@ export const OpenViewReply = Type.Union([
 ]);
 export type OpenViewReply = Static<typeof OpenViewReply>;
 
-/** Asks for the page of a view's entries after a subject, in subject order. Also renews the reader's lease on the view. */
+/** Asks for the page of a view's entries after a place. Also renews the reader's lease on the view. */
 export const SnapshotRequest = Type.Object({ hash: Type.String(), after: Type.String() });
 export type SnapshotRequest = Static<typeof SnapshotRequest>;
 
@@ -86,6 +93,8 @@ export const ViewEntry = Type.Object({
   revision: Type.String(),
   /** Absent when the resource was deleted or no longer matches. */
   resource: Type.Optional(PublicResource),
+  /** The secrets of the resource, in views that show them: a JWE under the key of the view. */
+  sealed: Type.Optional(Type.String()),
 });
 export type ViewEntry = Static<typeof ViewEntry>;
 
@@ -96,8 +105,21 @@ export const SnapshotPage = Type.Object({
   entries: Type.Array(ViewEntry),
   /** Pass as `after` for the next page; empty when this was the last. */
   next: Type.String(),
+  /** The generation that the page was read in: what comes live of an earlier one is of no account any more. */
+  generation: Type.Optional(Type.Integer({ minimum: 1 })),
 });
 export type SnapshotPage = Static<typeof SnapshotPage>;
+
+/** Asks for the keys of a view with secrets. The statement of the proof names the key that they shall be wrapped for. */
+export const ViewKeyRequest = Type.Object({ hash: Type.String(), proof: ViewProof });
+export type ViewKeyRequest = Static<typeof ViewKeyRequest>;
+
+/** `wrapped` is a JWE for the asking agent; it holds every key that entries of the view may be sealed with now. */
+export const ViewKeyReply = Type.Union([
+  Type.Object({ ok: Type.Literal(true), wrapped: Type.String() }),
+  Type.Object({ ok: Type.Literal(false), code: Type.String(), message: Type.String() }),
+]);
+export type ViewKeyReply = Static<typeof ViewKeyReply>;
 
 export const RoutesReply = Type.Object({ reports: Type.Array(ServedReport) });
 export type RoutesReply = Static<typeof RoutesReply>;

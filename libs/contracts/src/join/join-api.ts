@@ -8,6 +8,14 @@ export const SystemRole = Type.Union(
 );
 export type SystemRole = 'Kube' | 'Discovery' | 'Proxy' | 'Auth' | 'Bot' | 'Node' | 'App' | 'Db';
 
+/** The services of the control plane that join with the role Auth; each has bus permissions of its own. */
+export const ControlPlaneService = Type.Union([
+  Type.Literal('join-svc'),
+  Type.Literal('resource-svc'),
+  Type.Literal('inventory-svc'),
+]);
+export type ControlPlaneService = Static<typeof ControlPlaneService>;
+
 /** PEM of a PKCS#10 request, ECDSA P-256. Only its public key is used, after its own signature was checked. */
 const CertificateRequest = Type.String({ maxLength: 8192 });
 
@@ -21,6 +29,8 @@ export const JoinRequest = Type.Object(
     token: Type.String({ minLength: 1, maxLength: 512 }),
     roles: Type.Array(Type.String({ maxLength: 40 }), { minItems: 1, maxItems: 8 }),
     hostname: Type.String({ maxLength: 253 }),
+    /** Which service of the control plane the joiner is; for the role Auth only, which is nothing without it. */
+    service: Type.Optional(Type.String({ maxLength: 40 })),
     csr: CertificateRequest,
     busKey: Type.Optional(BusKey),
     /** Hashes of the views the joiner means to read: its bus credential allows these and no others. */
@@ -64,6 +74,25 @@ export const IssuedIdentity = Type.Object({
   bus: BusAccess,
 });
 export type IssuedIdentity = Static<typeof IssuedIdentity>;
+
+/** `POST /v1/agents/:id/revoke`: ends what an agent may do, at once. */
+export const RevokeRequest = Type.Object(
+  { message: Type.Optional(Type.String({ maxLength: 500 })) },
+  { additionalProperties: false },
+);
+export type RevokeRequest = Static<typeof RevokeRequest>;
+
+/**
+ * What became of a revocation. `bus` is `told` when the bus has closed the agent's connections and takes its credentials no
+ * more, `pending` when the bus could not be reached and will be told as soon as it can, `cannot-be-told` when this control plane
+ * holds no key of the bus operator: credentials of the bus then end by themselves at `credentialsEnd`.
+ */
+export const RevokeReply = Type.Object({
+  agentId: Type.String(),
+  bus: Type.Union([Type.Literal('told'), Type.Literal('pending'), Type.Literal('cannot-be-told')]),
+  credentialsEnd: Type.String(),
+});
+export type RevokeReply = Static<typeof RevokeReply>;
 
 /** `POST /v1/auth/sign` by one who may create `host_cert`/`user_cert`, i.e. an admin; `POST /v1/certificates` by the user itself. */
 export const SignRequest = Type.Object(

@@ -13,11 +13,11 @@ export const AuthorityCreated = defineEvent('AuthorityCreated', {
   }),
 });
 
-/** An agent proved who it is and received a certificate. */
+/** An agent proved who it is and received a certificate. Version 2 adds `service` and `busKey`. */
 export const AgentJoined = defineEvent('AgentJoined', {
   context: 'join',
   summary: 'An agent proved who it is and received a certificate.',
-  v: 1,
+  v: 2,
   data: Type.Object({
     agentId: Type.String(),
     method: Type.String(),
@@ -30,20 +30,43 @@ export const AgentJoined = defineEvent('AgentJoined', {
     sourceIp: Type.Optional(Type.String()),
     /** SHA-256 of the certified public key (SPKI), hex: a repeated request for the same key is the same request. */
     key: Type.Optional(Type.String()),
+    /** Which service of the control plane it is; kept at every renewal. */
+    service: Type.Optional(Type.String()),
+    /** Public key of the bus user that got a credential, which is how the bus is told to take it no more. */
+    busKey: Type.Optional(Type.String()),
   }),
+  // The first version knew neither: such an agent is no service, and its bus user cannot be named.
+  upcast: { 1: (data) => data },
 });
 
-/** An agent renewed its certificate by its own identity. */
+/** An agent renewed its certificate by its own identity. Version 2 adds `busKey`. */
 export const AgentRenewed = defineEvent('AgentRenewed', {
   context: 'join',
   summary: 'An agent renewed its certificate by its own identity.',
-  v: 1,
+  v: 2,
   data: Type.Object({
     agentId: Type.String(),
     generation: Type.Integer({ minimum: 2 }),
     notAfter: Type.String(),
     /** As in AgentJoined. */
     key: Type.Optional(Type.String()),
+    busKey: Type.Optional(Type.String()),
+  }),
+  upcast: { 1: (data) => data },
+});
+
+/** Somebody ended an agent: its certificate is not renewed and its bus credentials are refused from this moment. */
+export const AgentRevoked = defineEvent('AgentRevoked', {
+  context: 'join',
+  summary: 'An agent was revoked: it is not renewed, and the bus refuses it.',
+  v: 1,
+  data: Type.Object({
+    agentId: Type.String(),
+    /** Who did it, as in certificates. */
+    by: Type.String(),
+    message: Type.Optional(Type.String()),
+    /** The bus users of the agent whose credentials have not ended, and when the last of each does. */
+    busKeys: Type.Array(Type.Object({ key: Type.String(), notAfter: Type.String() })),
   }),
 });
 

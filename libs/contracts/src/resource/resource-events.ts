@@ -61,3 +61,17 @@ export const ViewClosed = defineEvent('ViewClosed', {
   v: 1,
   data: Type.Object({ hash: Type.String() }),
 });
+
+/** A view with secrets got a new key, because agents that had the one before read it no longer. */
+export const ViewRekeyed = defineEvent('ViewRekeyed', {
+  context: 'resource',
+  summary: 'A view with secrets got a new key, because agents that knew the one before left it.',
+  v: 1,
+  data: Type.Object({
+    hash: Type.String(),
+    /** Names the key; the key itself is sealed in the database of resource-svc. */
+    epoch: Type.Integer({ minimum: 1 }),
+    /** Agents that left. */
+    left: Type.Array(Type.String()),
+  }),
+});
