@@ -20,17 +20,30 @@ export interface Caller {
   readonly sourceIp: string;
 }
 
+/** Whether an edge was revoked, by its id: its certificate is valid until it ends, and would let it speak for anybody. */
+export type IsRevoked = (id: string) => Promise<boolean>;
+
 interface CallerDeps {
   readonly trust: () => TrustBundle;
   readonly service: AssertionAudience;
   readonly clock: Clock;
+  readonly isRevoked?: IsRevoked | undefined;
 }
 
 /**
  * Finds out who calls. A certificate must verify even where none is needed. The assertion header is read from an edge's
  * own connection only; from anybody else it is an attempt to be somebody else, and is refused as such.
  */
-export async function callerOf(raw: IncomingMessage, { trust, service, clock }: CallerDeps): Promise<Caller> {
+export async function callerOf(raw: IncomingMessage, deps: CallerDeps): Promise<Caller> {
+  const { edge, ...caller } = await claimedBy(raw, deps);
+  if (edge && (await deps.isRevoked?.(edge.id))) throw Unauthenticated();
+  return caller;
+}
+
+async function claimedBy(
+  raw: IncomingMessage,
+  { trust, service, clock }: CallerDeps,
+): Promise<Caller & { readonly edge?: Principal }> {
   const socket = raw.socket instanceof TLSSocket ? raw.socket : undefined;
   const sourceIp = raw.socket.remoteAddress ?? '';
   const at = clock();
@@ -41,7 +54,8 @@ export async function callerOf(raw: IncomingMessage, { trust, service, clock }: 
     if (!peer || typeof token !== 'string') throw Unauthenticated();
     const assertion = await verifyAssertion(token, { peer, audience: service, at });
     const { principal, requestId } = assertion;
-    return { principal, isForwarded: true, requestId, sourceIp: assertion.sourceIp };
+    const { principal: edge } = peer;
+    return { principal, isForwarded: true, requestId, sourceIp: assertion.sourceIp, edge };
   } catch (error) {
     throw Unauthenticated.from(error);
   }

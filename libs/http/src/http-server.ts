@@ -24,6 +24,8 @@ export interface HttpServerOptions<Deps> {
   readonly limits?: Partial<HttpLimits>;
   readonly readiness?: Readiness;
   readonly clock?: Clock;
+  /** Asked about the edge of each forwarded request; without it an edge is believed until its certificate ends. */
+  readonly isRevoked?: IsRevoked;
 }
 
 /** A listener of a service. */
@@ -49,13 +51,14 @@ export function httpServer<Deps>(options: HttpServerOptions<Deps>): HttpServer {
     deps,
     readiness = new Readiness(),
     clock = systemClock,
+    isRevoked,
   } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const server: { current?: Server } = {};
   const app = makeApp((handler) => (server.current = secureServer(identity, limits, handler)), limits);
   observeRequests(app, telemetry);
   for (const route of routes)
-    mount(app, route, { deps, trust: () => identity.trust(), service, telemetry, clock });
+    mount(app, route, { deps, trust: () => identity.trust(), service, telemetry, clock, isRevoked });
   refuseOtherMethods(app, routes);
   const close = once(async () => {
     readiness.stop();

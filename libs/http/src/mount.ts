@@ -1,9 +1,9 @@
 import { type Clock, derivedUuid, isUuid, uuidv7 } from '@postern/core';
 import { type AssertionAudience, type Principal, spiffeId, type TrustBundle } from '@postern/identity';
-import { inSpan, type Telemetry } from '@postern/telemetry';
+import { inCause, inSpan, type Telemetry } from '@postern/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { checkBodyHeaders } from './body.ts';
-import { type Caller, callerOf } from './caller.ts';
+import { type Caller, callerOf, type IsRevoked } from './caller.ts';
 import { Forbidden, InvalidRequest, Unauthenticated } from './failures.ts';
 import { recordOf } from './observe.ts';
 import { type Allow, Answer, type RequestInfo, type Route } from './route.ts';
@@ -16,6 +16,7 @@ export interface MountDeps<Deps> {
   readonly service: AssertionAudience;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
+  readonly isRevoked?: IsRevoked | undefined;
 }
 
 interface Admitted {
@@ -42,7 +43,11 @@ export function mount<Deps>(app: FastifyInstance, route: Route<Deps>, mountDeps:
     handler: async (request, reply) => {
       const call = { ...admitted.get(request)!, body: body ? body(request.body) : undefined };
       const { traceparent } = recordOf(request);
-      const work = async () => route.handle(deps, call);
+      const work = async () =>
+        inCause(
+          () => ({ correlationId: call.request.id }),
+          () => route.handle(deps, call),
+        );
       const options = { kind: 'SERVER', parent: traceparent } as const;
       return send(
         reply,

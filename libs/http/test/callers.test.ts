@@ -1,5 +1,5 @@
 import { assertionHeader, type HeldIdentity, type IdentityMaterial, signAssertion } from '@postern/identity';
-import { silentTelemetry } from '@postern/telemetry';
+import { currentCause, silentTelemetry } from '@postern/telemetry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allowIf, type HttpServer, httpServer, type Route, route } from '../src/index.ts';
 import { send } from './support/client.ts';
@@ -20,6 +20,13 @@ const told = (
 const routes: Route<object>[] = [
   route<object>()({ method: 'GET', url: '/public', allow: 'public', handle: told }),
   route<object>()({ method: 'GET', url: '/authenticated', allow: 'authenticated', handle: told }),
+  route<object>()({
+    method: 'GET',
+    url: '/cause',
+    allow: 'authenticated',
+    // Also after something was awaited, as a store is.
+    handle: async () => Promise.resolve().then(currentCause),
+  }),
   route<object>()({ method: 'GET', url: '/agent', allow: 'agent', handle: told }),
   route<object>()({ method: 'GET', url: '/service', allow: 'service', handle: told }),
   route<object>()({
@@ -86,6 +93,11 @@ async function assertion({
   };
   return { [assertionHeader]: await signAssertion(signer.current(), about, { audience, at }) };
 }
+
+test('what a request leads to names it as its conversation', async () => {
+  const reply = await call('/cause', edge.current(), await assertion({ principal: alice }));
+  expect(reply.json()).toEqual({ correlationId: 'request-7' });
+});
 
 describe('a caller on its own connection', () => {
   const rows: [string, string, Record<string, number>][] = [

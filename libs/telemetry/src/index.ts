@@ -4,10 +4,12 @@ export type {
   Histogram,
   Meter,
   ObservableGauge,
+  ObservableResult,
   Span,
   Tracer,
   UpDownCounter,
 } from '@opentelemetry/api';
+export { type Cause, currentCause, inCause } from './cause.ts';
 export { type LogFields, type LogFormat, type Logger, type LogLevel, logLevels } from './logger.ts';
 export { durationBuckets } from './metrics.ts';
 export {

@@ -16,6 +16,8 @@ export interface SpanOptions {
   readonly kind?: keyof typeof SpanKind;
   /** W3C `traceparent` of the caller, from a header or an event's meta. */
   readonly parent?: string | undefined;
+  /** `traceparent`s of what else led to this, such as the other messages of a batch. */
+  readonly links?: readonly (string | undefined)[];
   readonly attributes?: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -23,11 +25,13 @@ export interface SpanOptions {
 export async function inSpan<T>(
   tracer: Tracer,
   name: string,
-  { kind = 'INTERNAL', parent, attributes = {} }: SpanOptions,
+  { kind = 'INTERNAL', parent, links = [], attributes = {} }: SpanOptions,
   work: (span: Span) => T | Promise<T>,
 ): Promise<T> {
   const from = parent === undefined ? context.active() : contextOf(parent);
-  const span = tracer.startSpan(name, { kind: SpanKind[kind], attributes }, from);
+  const linked = links.map(parseTraceparent).filter((context) => context !== undefined);
+  const options = { kind: SpanKind[kind], attributes, links: linked.map((context) => ({ context })) };
+  const span = tracer.startSpan(name, options, from);
   try {
     return await context.with(trace.setSpan(from, span), work, undefined, span);
   } catch (error) {
