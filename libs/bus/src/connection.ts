@@ -1,7 +1,6 @@
 import { jetstream, type JetStreamClient, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import {
   type Authenticator,
-  connect,
   headers as newHeaders,
   type MsgHdrs,
   type NatsConnection,
@@ -9,6 +8,7 @@ import {
 } from '@nats-io/transport-node';
 import { delay, messageOf } from '@postern/core';
 import { currentTraceparent, type Telemetry } from '@postern/telemetry';
+import { dial } from './dial.ts';
 import { BusUnavailable, translateError } from './failures.ts';
 import { readSeed } from './nkeys.ts';
 
@@ -28,7 +28,7 @@ export interface BusOptions {
   readonly inboxPrefix?: string;
   /** PEM of the authority of the server's certificate, where it is a private one. */
   readonly ca?: string;
-  readonly telemetry?: Pick<Telemetry, 'log' | 'meter'>;
+  readonly telemetry?: Pick<Telemetry, 'log' | 'meter'> & Partial<Pick<Telemetry, 'tracer'>>;
   /** How long to wait for the first connection, in milliseconds. Later ones are waited for without end. */
   readonly patienceMs?: number;
 }
@@ -37,15 +37,21 @@ export interface BusOptions {
 export type BusHeaders = Readonly<Record<string, string>>;
 
 const dialTimeoutMs = 5000;
+const pings = { everyMs: 10_000, missed: 1 };
+/** How long a change of credentials waits for open questions, and for the server. */
+const renewal = { idleMs: 2000, everyMs: 10, backMs: 10_000 };
 
 /** A NATS connection, and when it was lost. */
 export class Connection {
   readonly nats: NatsConnection;
   readonly jetstream: JetStreamClient;
-  readonly telemetry: Pick<Telemetry, 'log' | 'meter'> | undefined;
+  readonly telemetry: BusOptions['telemetry'];
   readonly #reconnected = new Set<() => void>();
   readonly #lost = new Set<() => void>();
   #isConnected = true;
+  #asked = 0;
+  /** What waits until another credential is in use. */
+  #held: { readonly done: Promise<void>; readonly messages: (() => void)[] } | undefined;
 
   constructor(nats: NatsConnection, telemetry: BusOptions['telemetry']) {
     this.nats = nats;
@@ -74,17 +80,63 @@ export class Connection {
    * whole timeout, since nobody will ever answer it.
    */
   async answered<T>(subject: string, work: () => Promise<T>): Promise<T> {
+    // Not a turn may pass between the last look and what is counted below.
+    while (this.#held) await this.#held.done;
     if (!this.isConnected) throw BusUnavailable();
     const { promise, reject } = Promise.withResolvers<never>();
     const lost = () => reject(BusUnavailable());
     this.#lost.add(lost);
+    this.#asked += 1;
     try {
       return await Promise.race([work(), promise]);
     } catch (error) {
       throw translateError(error, subject);
     } finally {
+      this.#asked -= 1;
       this.#lost.delete(lost);
     }
+  }
+
+  /** Sends what may be lost, but not because of us: while another credential is taken into use it waits for that. */
+  send(message: () => void): void {
+    if (this.#held) this.#held.messages.push(message);
+    else if (this.isConnected) message();
+  }
+
+  /**
+   * Connects anew, so that the credential of this moment is in use before the one that the server knows has ended. Questions
+   * that are open are answered first, and what comes meanwhile waits; so nothing of ours is lost by it.
+   */
+  async renew(): Promise<void> {
+    if (this.#held || !this.isConnected) return;
+    const done = Promise.withResolvers<void>();
+    const held = { done: done.promise, messages: [] as (() => void)[] };
+    this.#held = held;
+    try {
+      await this.#idle();
+      const back = this.#comesBack();
+      await this.nats.reconnect();
+      await back;
+    } finally {
+      this.#held = undefined;
+      done.resolve();
+      if (this.isConnected) for (const message of held.messages) message();
+    }
+  }
+
+  async #idle(): Promise<void> {
+    const end = performance.now() + renewal.idleMs;
+    while (this.#asked > 0 && performance.now() < end) await delay(renewal.everyMs);
+    await Promise.race([this.nats.flush().catch(() => {}), delay(renewal.idleMs)]);
+  }
+
+  async #comesBack(): Promise<void> {
+    const back = Promise.withResolvers<void>();
+    const timer = setTimeout(back.resolve, renewal.backMs);
+    const stop = this.onReconnect(back.resolve);
+    await back.promise;
+    stop();
+    clearTimeout(timer);
   }
 
   async #watch(): Promise<void> {
@@ -116,7 +168,7 @@ export async function openConnection(options: BusOptions): Promise<Connection> {
   const end = performance.now() + (options.patienceMs ?? 30_000);
   for (;;) {
     try {
-      return new Connection(await connect(connectOptions(options)), options.telemetry);
+      return new Connection(await connectOnce(options), options.telemetry);
     } catch (error) {
       const failed = translateError(error, 'connect');
       if (!BusUnavailable.is(failed) && !isTimeout(failed)) throw failed;
@@ -141,20 +193,27 @@ export function fromHeaders(given: MsgHdrs | undefined): BusHeaders {
   return Object.fromEntries((given?.keys() ?? []).map((name) => [name, given!.get(name)]));
 }
 
-function connectOptions({ servers, name, creds, inboxPrefix, ca }: BusOptions): NodeConnectionOptions {
+function connectOnce({ servers, ca, ...options }: BusOptions): Promise<NatsConnection> {
+  return dial(typeof servers === 'string' ? servers.split(',') : servers, connectOptions(options), ca);
+}
+
+function connectOptions({
+  name,
+  creds,
+  inboxPrefix,
+}: Omit<BusOptions, 'servers' | 'ca'>): NodeConnectionOptions {
   return {
-    servers: typeof servers === 'string' ? servers.split(',') : [...servers],
     name,
     timeout: dialTimeoutMs,
     maxReconnectAttempts: -1,
     reconnectDelayHandler: reconnectDelay,
-    pingInterval: 20_000,
-    maxPingOut: 2,
+    // A connection that a network cut left half open says nothing: whoever hears by it is deaf until two pings are missed.
+    pingInterval: pings.everyMs,
+    maxPingOut: pings.missed,
     // A JWT that expired while we were away is replaced by the next one; giving up would need a restart.
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
     ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
-    ...(ca === undefined ? {} : { tls: { ca } }),
     ...(creds ? { authenticator: authenticator(creds) } : {}),
   };
 }

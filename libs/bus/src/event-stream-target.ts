@@ -1,10 +1,4 @@
-import {
-  AckPolicy,
-  type ConsumerInfo,
-  DeliverPolicy,
-  type JetStreamManager,
-  PubHeaders,
-} from '@nats-io/jetstream';
+import { PubHeaders } from '@nats-io/jetstream';
 import { type EventContext, eventSubject, type StoredEvent, wakeSubject } from '@postern/contracts';
 import type { Bus } from './bus.ts';
 import { type Connection, toHeaders } from './connection.ts';
@@ -23,6 +17,7 @@ export interface PublishedBatch {
 }
 
 const ackTimeoutMs = 5000;
+const tailBatch = 200;
 
 /** The JetStream stream of a service's events, as its relay writes to it. */
 export class EventStreamTarget {
@@ -44,25 +39,19 @@ export class EventStreamTarget {
     return { created, lastSequence: state.last_seq };
   }
 
-  /** Event ids of the last messages, oldest first. A consumer reads them from the leader; a direct get may be behind. */
+  /**
+   * Event ids of the last messages, oldest first. Each is asked of the leader by its number: a direct get may be behind, and a
+   * consumer would need the right to make one, which is the right to have messages delivered to any subject there is.
+   */
   async tail(count: number): Promise<readonly string[]> {
     const { lastSequence } = await this.state();
-    return this.#connection.answered(this.#stream, async () => {
-      const manager = await this.#connection.manager();
-      const info = await manager.consumers.add(this.#stream, {
-        ack_policy: AckPolicy.None,
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: Math.max(1, lastSequence - count + 1),
-        headers_only: true,
-        mem_storage: true,
-        inactive_threshold: 5_000_000_000,
-      });
-      try {
-        return await readIds(manager, info);
-      } finally {
-        await manager.consumers.delete(this.#stream, info.name).catch(() => {});
-      }
-    });
+    const first = Math.max(1, lastSequence - count + 1);
+    const ids: string[] = [];
+    for (let at = first; at <= lastSequence; at += tailBatch) {
+      const size = Math.min(tailBatch, lastSequence - at + 1);
+      ids.push(...(await Promise.all(Array.from({ length: size }, (_, index) => this.#idOf(at + index)))));
+    }
+    return ids.filter((id) => id !== '');
   }
 
   /** Sends the whole batch without waiting; each message is stored only right after the one before it. */
@@ -92,6 +81,15 @@ export class EventStreamTarget {
     return this.#bus.connection;
   }
 
+  /** Empty for a number whose message is gone. */
+  async #idOf(seq: number): Promise<string> {
+    const manager = await this.#connection.manager();
+    const message = await this.#connection.answered(this.#stream, () =>
+      manager.streams.getMessage(this.#stream, { seq }),
+    );
+    return message?.header.get(PubHeaders.MsgIdHdr) ?? '';
+  }
+
   async #publish({ position, event }: OutgoingEvent, lastSequence: number): Promise<void> {
     const { traceparent } = event.meta;
     const headers = toHeaders({
@@ -113,17 +111,6 @@ export class EventStreamTarget {
 /** The JetStream stream of a service's events, for its relay. */
 export function eventStreamTarget(bus: Bus, context: EventContext): EventStreamTarget {
   return new EventStreamTarget(bus, context);
-}
-
-async function readIds(manager: JetStreamManager, info: ConsumerInfo): Promise<string[]> {
-  if (info.num_pending === 0) return [];
-  const consumer = manager.jetstream().consumers.getConsumerFromInfo(info);
-  const ids: string[] = [];
-  for await (const message of await consumer.fetch({ max_messages: info.num_pending, expires: 5000 })) {
-    ids.push(message.headers?.get(PubHeaders.MsgIdHdr) ?? '');
-    if (message.info.pending === 0) break;
-  }
-  return ids.filter((id) => id !== '');
 }
 
 function failed(reason: unknown): PromiseRejectedResult {

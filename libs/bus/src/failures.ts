@@ -37,6 +37,14 @@ export const BusUnauthenticated = failure(
   () => 'the message bus refuses the credential',
 );
 
+/** The server of the bus shows a certificate that is not of the authority we were told of, or not for its name. */
+export const BusNotTrusted = failure(
+  'failed_precondition',
+  'bus.not_trusted',
+  (why: string) =>
+    `the certificate of the message bus is not trusted (${why}): give its authority (POSTERN_BUS_CA_FILE) and the name it was issued for`,
+);
+
 /** A JetStream stream ends at another message than the writer expected. */
 export const WrongSequence = failure(
   'conflict',
@@ -58,6 +66,7 @@ export function translateError(error: unknown, subject: string): unknown {
   if (error instanceof errors.TimeoutError) return BusTimeout.from(error, subject);
   if (isForbidden(error)) return BusForbidden.from(error, subject);
   if (isAuthorization(error)) return BusUnauthenticated.from(error);
+  if (isDistrust(error)) return BusNotTrusted.from(error, error.code);
   if (isDisconnection(error)) return BusUnavailable.from(error);
   return error instanceof JetStreamApiError ? translateApiError(error, subject) : error;
 }
@@ -86,6 +95,11 @@ function isForbidden(error: unknown): boolean {
 
 function isAuthorization(error: unknown): boolean {
   return error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
+}
+
+function isDistrust(error: unknown): error is Error & { readonly code: string } {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^(ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_)/.test(code);
 }
 
 function isDisconnection(error: unknown): boolean {

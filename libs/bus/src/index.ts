@@ -1,4 +1,12 @@
-export { createOperatorConfig, type OperatorConfig, userJwt, type UserJwtSpec } from './bus-credentials.ts';
+export { userJwt, type UserJwtSpec } from './bus-credentials.ts';
+export {
+  BusOperator,
+  type BusOperatorOptions,
+  ClaimsRefused,
+  NotTheOperator,
+  openBusOperator,
+  type RevokedUsers,
+} from './bus-operator.ts';
 export {
   Bus,
   type BusHandler,
@@ -7,14 +15,25 @@ export {
   type DurableAck,
   type SubscribeOptions,
 } from './bus.ts';
+export { InvalidBusUrl } from './dial.ts';
 export { type BusCredentials, type BusHeaders, type BusOptions } from './connection.ts';
 export {
   type ConsumeBase,
   type ConsumeBatchesOptions,
   type ConsumeOptions,
   type Consumption,
-  type DurableMessage,
 } from './consume.ts';
+export { ConsumerRefused } from './consume-config.ts';
+export { type DurableMessage, durableMessage, InvalidMessage } from './consume-message.ts';
+export { type ConsumerLag } from './consume-metrics.ts';
+export { type ParkedMessage, type Parking } from './consume-parking.ts';
+export {
+  type EventLogPage,
+  type EventLogStart,
+  EventsGone,
+  InvalidPlace,
+  readEventLog,
+} from './event-log.ts';
 export {
   EventStreamTarget,
   eventStreamTarget,
@@ -23,6 +42,7 @@ export {
 } from './event-stream-target.ts';
 export {
   BusForbidden,
+  BusNotTrusted,
   BusTimeout,
   BusUnauthenticated,
   BusUnavailable,
@@ -31,15 +51,16 @@ export {
   WrongSequence,
 } from './failures.ts';
 export { createUserKey, InvalidSeed, type NatsKey } from './nkeys.ts';
+export { inboxPrefix } from './channels.ts';
+export { allConsumers, type ConsumerSpec, consumers, projectionConsumer } from './consumers.ts';
 export {
-  agentPermissions,
-  type BusPermissions,
-  edgePermissions,
-  inboxPrefix,
-  permissionsOf,
-  servicePermissions,
-} from './permissions.ts';
-export { ServerTooOld, StreamRefused, StreamSettingIgnored } from './reconcile-streams.ts';
+  createOperatorConfig,
+  type OperatorConfig,
+  operatorServerConfig,
+  type OperatorSecrets,
+} from './operator.ts';
+export { type BusPermissions, type BusUser, permissionsOf } from './permissions.ts';
+export { ServerTooOld, StreamMissing, StreamRefused, StreamSettingIgnored } from './reconcile-streams.ts';
 export {
   allStreams,
   eventStream,
@@ -48,15 +69,27 @@ export {
   type StreamOptions,
   type StreamSpec,
   viewStream,
+  workStream,
 } from './streams.ts';
 export { openView, type View, type ViewOptions, ViewRefused } from './view.ts';
 export { ViewEntries, type ViewChange } from './view-entries.ts';
+export { type LiveMessage, ViewReading } from './view-reading.ts';
 export {
   InvalidView,
-  putViewEntry,
+  purgeView,
   readViewPage,
   readViewStream,
-  type RemovedEntry,
-  removeViewEntry,
+  storeViewEntry,
+  type StoredPage,
   type StoredViewEntry,
+  ViewEntryTooLarge,
 } from './view-store.ts';
+export { type ViewSize, type ViewStorage, viewStorage, ViewsTaken, ViewWriter } from './view-writer.ts';
+export {
+  openWorkQueue,
+  type PulledTask,
+  type QueuedTask,
+  WorkQueue,
+  WorkQueueFull,
+  type WorkQueueOptions,
+} from './work-queue.ts';

@@ -1,15 +1,6 @@
-import {
-  agentSubjects,
-  anyAgent,
-  ClusterServed,
-  commandSubjects,
-  KubeRequestAudited,
-  liveViewSubject,
-  routesSubject,
-  subjectToken,
-  viewKindsFor,
-} from '@postern/contracts';
-import { allStreams } from './streams.ts';
+import type { ControlPlaneService } from '@postern/contracts';
+import { channels, type Party, type Self } from './channels.ts';
+import { jetStreamRights } from './jetstream-rights.ts';
 
 /** What a bus user may do: allow lists only, since a deny list is bypassed by what it forgot. */
 export interface BusPermissions {
@@ -17,100 +8,46 @@ export interface BusPermissions {
   readonly subscribe: readonly string[];
   /** Whether it may answer what it was asked, once per message and within seconds, whatever the reply subject is. */
   readonly mayRespond: boolean;
+  /** Services send and hear more than the limits for agents allow. */
+  readonly isService: boolean;
 }
 
-/** The prefix of the subjects on which this user receives answers, and nobody else. */
-export function inboxPrefix(agentId: string): string {
-  return `_INBOX.${subjectToken(agentId)}`;
+/** Whom a credential is for. */
+export interface BusUser {
+  readonly agentId: string;
+  /** System roles of its certificate. */
+  readonly roles: readonly string[];
+  /** Which service of the control plane it is. The role Auth alone allows no more than any process may. */
+  readonly service?: ControlPlaneService | undefined;
+  /** Hashes of the views that it reads. */
+  readonly views?: readonly string[];
 }
-
-/** Facts that only certain parties witness: a kube agent cannot write the audit record of a request. */
-const factsOf: Readonly<Record<string, readonly string[]>> = {
-  Kube: [ClusterServed.type],
-  Proxy: [KubeRequestAudited.type],
-};
 
 /**
- * An agent speaks as itself, hears what is said to it, and reads the kinds that are for it in the views it was given. No
- * JetStream stream takes what it says: the server's acknowledgement goes wherever the sender wants it, and would be a
- * message of the agent's on any subject there is.
+ * The permissions of a joined process: its rows of the table of channels and, for a service, its streams and consumers. An
+ * agent has no right in JetStream, and no JetStream stream takes what it says: the server's acknowledgement goes wherever the
+ * sender wants it, and would be a message of the agent's on any subject there is.
  */
-export function agentPermissions(
-  agentId: string,
-  viewHashes: readonly string[],
-  roles: readonly string[] = [],
-): BusPermissions {
-  const { heartbeat, served, goodbye, openView, snapshot, fact } = agentSubjects;
-  const facts = roles.flatMap((role) => factsOf[role] ?? []);
+export function permissionsOf({ agentId, roles, service, views = [] }: BusUser): BusPermissions {
+  const self: Self = { id: agentId, roles, service, views };
+  const parties = partiesOf(self);
+  const isOne = (of: readonly Party[]) => of.some((party) => parties.includes(party));
+  const said = channels.filter(({ speakers }) => isOne(speakers));
+  const heard = channels.filter(({ listeners }) => isOne(listeners));
   return {
     publish: [
-      ...[heartbeat, served, goodbye, openView, snapshot].map((subject) => subject(agentId)),
-      ...facts.map((type) => fact(agentId, type)),
+      ...said.flatMap(({ say }) => say(self)),
+      ...(service === undefined ? [] : jetStreamRights(service)),
     ],
-    subscribe: [
-      `${inboxPrefix(agentId)}.>`,
-      commandSubjects.all(agentId),
-      ...viewHashes.flatMap((hash) => viewKindsFor(roles).map((kind) => liveViewSubject(hash, kind))),
-    ],
-    mayRespond: false,
+    subscribe: heard.flatMap(({ hear }) => hear(self)),
+    mayRespond: heard.some(({ isAnswered }) => isAnswered),
+    isService: service !== undefined,
   };
 }
 
-/** An edge is an agent that also learns from all others where clusters are served. */
-export function edgePermissions(
-  agentId: string,
-  viewHashes: readonly string[],
-  roles: readonly string[] = ['Proxy'],
-): BusPermissions {
-  const agent = agentPermissions(agentId, viewHashes, roles);
-  const { heartbeat, served, goodbye } = anyAgent;
-  return {
-    ...agent,
-    publish: [...agent.publish, routesSubject, 'cmd.*.served'],
-    subscribe: [...agent.subscribe, heartbeat, served, goodbye],
-  };
-}
-
-/** A control-plane service: the streams we declare and their consumers, but no purge, no deletion and no restore. */
-export function servicePermissions(serviceId: string, viewHashes: readonly string[]): BusPermissions {
-  const edge = edgePermissions(serviceId, viewHashes, ['Auth', 'Proxy']);
-  return {
-    publish: [
-      ...edge.publish,
-      'evt.>',
-      'view.>',
-      'wake.*',
-      'cmd.>',
-      '$JS.API.INFO',
-      ...allStreams().flatMap(({ name }) => streamApi(name)),
-    ],
-    subscribe: [...new Set([...edge.subscribe, ...Object.values(anyAgent), routesSubject, 'wake.*'])],
-    mayRespond: true,
-  };
-}
-
-/** The permissions of a joined process by the system roles of its certificate. */
-export function permissionsOf(
-  roles: readonly string[],
-  agentId: string,
-  viewHashes: readonly string[],
-): BusPermissions {
-  if (roles.includes('Auth')) return servicePermissions(agentId, viewHashes);
-  const permissions = roles.includes('Proxy') ? edgePermissions : agentPermissions;
-  return permissions(agentId, viewHashes, roles);
-}
-
-function streamApi(name: string): string[] {
-  const api = '$JS.API';
-  return [
-    ...['INFO', 'CREATE', 'UPDATE'].map((verb) => `${api}.STREAM.${verb}.${name}`),
-    ...['CREATE', 'DURABLE.CREATE', 'MSG.NEXT', 'INFO', 'DELETE'].map(
-      (verb) => `${api}.CONSUMER.${verb}.${name}.>`,
-    ),
-    `${api}.CONSUMER.CREATE.${name}`,
-    `${api}.DIRECT.GET.${name}`,
-    `$JS.ACK.${name}.>`,
-    // The form of later servers, with domain and account.
-    `$JS.ACK.*.*.${name}.>`,
-  ];
+/** What one is on the bus. A service is nothing but itself: roles that it holds beside Auth add nothing. */
+function partiesOf({ roles, service }: Self): Party[] {
+  if (service !== undefined) return ['everyone', service];
+  const own = (['Kube', 'Proxy', 'Discovery'] as const).filter((role) => roles.includes(role));
+  return ['everyone', ...own];
 }

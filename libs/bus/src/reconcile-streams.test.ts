@@ -33,6 +33,7 @@ describe('the streams', () => {
       'EVT_INVENTORY',
       'FACT',
       'VIEW',
+      'WORK',
     ]);
   });
 

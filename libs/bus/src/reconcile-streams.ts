@@ -1,7 +1,7 @@
 import { JetStreamApiError, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { canonicalJson, failure, type Json, messageOf } from '@postern/core';
+import { canonicalJson, delay, failure, type Json, messageOf } from '@postern/core';
 import type { Connection } from './connection.ts';
-import { translateError } from './failures.ts';
+import { BusForbidden, translateError } from './failures.ts';
 import type { StreamSpec } from './streams.ts';
 
 /** A server that silently ignores settings we rely on. */
@@ -26,9 +26,20 @@ export const StreamSettingIgnored = failure(
   (name: string, fields: string) => `the NATS server ignored settings of JetStream stream ${name}: ${fields}`,
 );
 
-const minimumApiLevel = 1;
+/** A stream that is not there, for one who may not make it. */
+export const StreamMissing = failure(
+  'unavailable',
+  'bus.stream_missing',
+  (name: string) => `JetStream stream ${name} is not there: join-svc makes it, so start that first`,
+);
 
-/** Creates or updates the streams and compares what the server then says they are. */
+const minimumApiLevel = 1;
+const patience = { ms: 30_000, everyMs: 250 };
+
+/**
+ * Creates or updates the streams and compares what the server then says they are. Only join-svc may do that where the bus asks
+ * for credentials: a stream's configuration can copy messages to any subject there is. Others wait until the streams are there.
+ */
 export async function reconcileStreams(
   connection: Connection,
   streams: readonly StreamSpec[],
@@ -37,8 +48,34 @@ export async function reconcileStreams(
   if ((await apiLevel(connection, manager)) < minimumApiLevel)
     throw ServerTooOld(connection.nats.info?.version ?? '');
   for (const stream of streams) {
-    await connection.answered(stream.name, () => reconcile(manager, stream));
+    await connection
+      .answered(stream.name, () => reconcile(manager, stream))
+      .catch((error: unknown) => {
+        if (!BusForbidden.is(error)) throw error;
+        return waitFor(connection, stream);
+      });
   }
+}
+
+/** A stream that is declared otherwise works nevertheless, until join-svc is upgraded too. */
+async function waitFor(connection: Connection, wanted: StreamSpec): Promise<void> {
+  const manager = await connection.manager();
+  const end = performance.now() + patience.ms;
+  for (;;) {
+    const found = await connection.answered(wanted.name, () => findStream(manager, wanted.name));
+    if (found) return warnOfDifferences(connection, wanted, found);
+    if (performance.now() > end) throw StreamMissing(wanted.name);
+    await delay(patience.everyMs);
+  }
+}
+
+function warnOfDifferences(connection: Connection, wanted: StreamSpec, found: StreamInfo): void {
+  const fields = differences(wanted, found);
+  if (fields.length === 0) return;
+  connection.telemetry?.log.warn('a JetStream stream is not as this program declares it; upgrade join-svc', {
+    stream: wanted.name,
+    fields: fields.join(', '),
+  });
 }
 
 /** Newer servers tell their API level when a client connects, those before it only when asked; the oldest have none. */

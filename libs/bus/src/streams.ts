@@ -65,6 +65,28 @@ export function viewStream({ replicas = 1 }: StreamOptions = {}): StreamSpec {
   };
 }
 
+/**
+ * Tasks that nobody has settled yet. A subject holds one message and refuses a second, which no crash makes it forget: message
+ * ids are forgotten with the messages that a settled task takes away.
+ */
+export function workStream({ replicas = 1 }: StreamOptions = {}): StreamSpec {
+  return {
+    name: 'WORK',
+    subjects: ['work.*.*.*'],
+    retention: 'workqueue',
+    storage: 'file',
+    discard: 'new',
+    discard_new_per_subject: true,
+    max_msgs_per_subject: 1,
+    max_msg_size: 4096,
+    // A slot is a day at most, and a task may be done until the end of the next one.
+    max_age: nanos(3 * day),
+    max_bytes: 128 * 1024 ** 2,
+    num_replicas: replicas,
+    metadata: { owner: 'resource' },
+  };
+}
+
 /** Every JetStream stream there is. A service reconciles the ones it owns. */
 export function allStreams(options: StreamOptions = {}): StreamSpec[] {
   const contexts = ['join', 'resource', 'inventory'] as const;
@@ -72,6 +94,7 @@ export function allStreams(options: StreamOptions = {}): StreamSpec[] {
     ...contexts.map((context) => eventStream(context, options)),
     factStream(options),
     viewStream(options),
+    workStream(options),
   ];
 }
 

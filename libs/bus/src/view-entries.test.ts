@@ -84,6 +84,15 @@ describe('the entries of a view', () => {
     expect(view.live(gone('b', 1))).toBeUndefined();
   });
 
+  test('that are sealed anew are no change, and are there', () => {
+    const view = new ViewEntries();
+    view.live({ ...put('a', 1), sealed: 'by the first key' });
+    expect(view.live({ ...put('a', 1), sealed: 'by the second key' })).toBeUndefined();
+    expect(view.get('role', 'a')?.sealed).toBe('by the second key');
+    expect(snapshot(view, { ...put('a', 1), sealed: 'by the third key' })).toEqual([]);
+    expect(view.get('role', 'a')?.sealed).toBe('by the third key');
+  });
+
   test('are named by a digest that does not depend on the way they came', () => {
     const one = new ViewEntries();
     const other = new ViewEntries();

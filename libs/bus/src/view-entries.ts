@@ -1,5 +1,4 @@
-import type { ViewEntry } from '@postern/contracts';
-import { sha256Hex } from '@postern/core';
+import { digestText, digestWith, type ViewEntry } from '@postern/contracts';
 
 /** An entry that appeared, changed or went, and what was there before. A gone entry has no `resource`. */
 export interface ViewChange {
@@ -37,7 +36,7 @@ export class ViewEntries {
 
   /** Two readers that hold the same entries at the same revisions have the same digest. */
   get digest(): string {
-    return this.#digest.toString(16).padStart(16, '0');
+    return digestText(this.#digest);
   }
 
   /** Takes an entry that came live. */
@@ -65,7 +64,7 @@ export class ViewEntries {
         if (seenIn === this.#snapshot) continue;
         held.delete(id);
         if (!isPresent(entry)) continue;
-        this.#digest ^= digestOf(entry);
+        this.#digest = digestWith(this.#digest, entry);
         const { kind, rev } = entry;
         changes.push({ entry: { kind, id, rev, revision: '' }, previous: entry });
       }
@@ -87,8 +86,8 @@ export class ViewEntries {
     this.#kinds.set(entry.kind, held.set(entry.id, { entry, ...marks }));
     const next = isPresent(entry) ? entry : undefined;
     if (previous?.rev === next?.rev && previous?.revision === next?.revision) return undefined;
-    if (previous) this.#digest ^= digestOf(previous);
-    if (next) this.#digest ^= digestOf(next);
+    if (previous) this.#digest = digestWith(this.#digest, previous);
+    if (next) this.#digest = digestWith(this.#digest, next);
     return { entry, previous };
   }
 
@@ -99,8 +98,4 @@ export class ViewEntries {
 
 function isPresent(entry: ViewEntry): boolean {
   return entry.resource !== undefined;
-}
-
-function digestOf({ kind, id, rev }: ViewEntry): bigint {
-  return BigInt(`0x${sha256Hex(`${kind}/${id}@${rev}`).slice(0, 16)}`);
 }

@@ -6,11 +6,13 @@ import {
   selectorHash,
   type SnapshotPage,
   type ViewEntry,
+  type ViewProof,
 } from '@postern/contracts';
 import { type Clock, delay, failure, messageOf, systemClock } from '@postern/core';
 import type { Bus, BusMessage } from './bus.ts';
 import { BusForbidden, NoResponder } from './failures.ts';
-import { type ViewChange, ViewEntries } from './view-entries.ts';
+import type { ViewChange } from './view-entries.ts';
+import { ViewReading } from './view-reading.ts';
 import { viewEntryOf, viewHeaders } from './view-store.ts';
 
 /** A view that the resource service does not open for this agent. */
@@ -23,6 +25,9 @@ export const ViewRefused = failure(
 /** The view was given up on the other side; it is opened again. */
 const ViewUnknown = failure('not_found', 'bus.view_unknown', () => 'the view is not open');
 
+/** Another replica will know better. */
+const OlderGeneration = failure('unavailable', 'bus.older_generation', () => 'the page is of an older generation');
+
 /** Services start in any order: for so long, and so often, that nobody answers is no news. */
 const patience = { failures: 5, ms: 5000 };
 
@@ -34,6 +39,8 @@ export interface ViewOptions {
   readonly onChange?: (entry: ViewEntry, previous: ViewEntry | undefined) => void;
   /** Called once, when the first snapshot is complete. */
   readonly onReady?: () => void;
+  /** Shows who asks, for a service that has not heard of the agent's joining. */
+  readonly prove?: (hash: string) => Promise<ViewProof>;
   readonly clock?: Clock;
   /** How often everything is read again although nothing seems to be missing. */
   readonly snapshotIntervalMs?: number;
@@ -67,9 +74,7 @@ class LiveView implements View {
   readonly ready: Promise<void>;
   readonly #bus: Bus;
   readonly #options: ViewOptions;
-  readonly #entries = new ViewEntries();
-  /** Sequence number of the last live message by subject. */
-  readonly #sequences = new Map<string, string>();
+  readonly #reading = new ViewReading();
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = new AbortController();
   readonly #stopReconnect: () => void;
@@ -77,7 +82,6 @@ class LiveView implements View {
   #subscriptions: { unsubscribe(): void }[] = [];
   #isOpen = false;
   #isReady = false;
-  #isStale = true;
   #stale = Promise.withResolvers<void>();
   #lastContact: Date;
 
@@ -87,20 +91,20 @@ class LiveView implements View {
     this.#bus = bus;
     this.#options = options;
     this.#lastContact = new Date(0);
-    this.#stopReconnect = bus.onReconnect(() => this.#setStale());
+    this.#stopReconnect = bus.onReconnect(() => this.#reconnected());
     this.#running = this.#run();
   }
 
   get(kind: string, id: string): ViewEntry | undefined {
-    return this.#entries.get(kind, id);
+    return this.#reading.entries.get(kind, id);
   }
 
   entries(kind: string): ViewEntry[] {
-    return this.#entries.entries(kind);
+    return this.#reading.entries.entries(kind);
   }
 
   position(): string {
-    return this.#entries.digest;
+    return this.#reading.entries.digest;
   }
 
   lastContactAt(): Date {
@@ -124,7 +128,6 @@ class LiveView implements View {
     let since = 0;
     while (!this.#ended.signal.aborted) {
       try {
-        this.#isStale = false;
         await this.#synchronize();
         failures = 0;
         await this.#untilStale();
@@ -139,15 +142,15 @@ class LiveView implements View {
   async #synchronize(): Promise<void> {
     if (this.#subscriptions.length === 0) await this.#subscribe();
     if (!this.#isOpen) await this.#open();
-    this.#entries.begin();
+    this.#reading.begin();
     for (let after = ''; ;) {
       const page = await this.#page(after);
       this.#lastContact = this.#now();
-      this.#tell(this.#entries.page(page.entries));
+      this.#tell(this.#reading.page(page));
       if (page.next === '') break;
       after = page.next;
     }
-    this.#tell(this.#entries.end());
+    this.#tell(this.#reading.end());
     this.#setReady();
   }
 
@@ -156,7 +159,7 @@ class LiveView implements View {
     const subjects = kinds.map((kind) => liveViewSubject(this.hash, kind));
     const onError = () => {
       this.#unsubscribe();
-      this.#setStale();
+      this.#reconnected();
     };
     this.#subscriptions = subjects.map((subject) =>
       this.#bus.subscribe(subject, { onError }, (message) => this.#live(message)),
@@ -171,8 +174,9 @@ class LiveView implements View {
   }
 
   async #open(): Promise<void> {
-    const { agentId, selector } = this.#options;
-    const reply = (await this.#bus.request(agentSubjects.openView(agentId), { selector })) as OpenViewReply;
+    const { agentId, selector, prove } = this.#options;
+    const request = prove ? { selector, proof: await prove(this.hash) } : { selector };
+    const reply = (await this.#bus.request(agentSubjects.openView(agentId), request)) as OpenViewReply;
     if (!reply.ok) throw ViewRefused(reply.code, reply.message);
     this.#isOpen = true;
   }
@@ -180,20 +184,22 @@ class LiveView implements View {
   async #page(after: string): Promise<SnapshotPage> {
     const subject = agentSubjects.snapshot(this.#options.agentId);
     const page = (await this.#bus.request(subject, { hash: this.hash, after })) as unknown as SnapshotPage;
+    // Whoever could not look where the view is now may answer from where it was, and be about to find nothing there.
+    if (page.ok && (page.generation ?? 0) < this.#reading.generation) throw OlderGeneration();
     if (page.ok) return page;
     this.#isOpen = false;
     throw page.code === 'unknown_view' ? ViewUnknown() : ViewRefused(page.code ?? '', 'no snapshot');
   }
 
   #live(message: BusMessage): void {
-    const { [viewHeaders.sequence]: sequence = '', [viewHeaders.previous]: previous } = message.headers;
-    const known = this.#sequences.get(message.subject);
-    if (known !== undefined && previous !== known) this.#setStale();
-    this.#sequences.set(message.subject, sequence);
+    const { [viewHeaders.sequence]: sequence, [viewHeaders.previous]: previous } = message.headers;
     this.#lastContact = this.#now();
-    const path = message.subject.slice('live.view.'.length);
-    const entry = viewEntryOf(path, message.text(), message.headers[viewHeaders.revision] ?? '');
-    const change = this.#entries.live(entry);
+    const { subject } = message;
+    const path = subject.slice('live.view.'.length);
+    const stored = viewEntryOf(path, message.text(), message.headers[viewHeaders.revision] ?? '');
+    const place = { subject, sequence: Number(sequence), previous: Number(previous) };
+    const change = this.#reading.live({ ...stored, ...place });
+    if (this.#reading.isStale) this.#stale.resolve();
     if (change) this.#tell([change]);
   }
 
@@ -214,13 +220,13 @@ class LiveView implements View {
     this.#options.onReady?.();
   }
 
-  #setStale(): void {
-    this.#isStale = true;
+  #reconnected(): void {
+    this.#reading.reconnected();
     this.#stale.resolve();
   }
 
   async #untilStale(): Promise<void> {
-    if (this.#isStale || this.#ended.signal.aborted) return;
+    if (this.#reading.isStale || this.#ended.signal.aborted) return;
     this.#stale = Promise.withResolvers();
     const interval = (this.#options.snapshotIntervalMs ?? 60_000) * (0.8 + Math.random() * 0.4);
     const timer = setTimeout(() => this.#stale.resolve(), interval);

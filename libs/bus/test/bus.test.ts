@@ -1,7 +1,7 @@
 import { failure } from '@postern/core';
 import { testNats, until } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allStreams, type Bus, connectBus, type DurableMessage, eventStream } from '../src/index.ts';
+import { allStreams, type Bus, connectBus, eventStream } from '../src/index.ts';
 
 let nats: Awaited<ReturnType<typeof testNats>>;
 let bus: Bus;
@@ -123,90 +123,6 @@ describe('streams', () => {
   test('with a setting the server does not know are refused', async () => {
     const strange = { ...eventStream('join'), from_the_future: 1 };
     await expect(bus.reconcileStreams([strange])).rejects.toMatchObject({ kind: 'failed_precondition' });
-  });
-});
-
-describe('consumers', () => {
-  const Broken = failure('internal', 'test.broken', () => 'broken');
-  const Away = failure('unavailable', 'test.away', () => 'away');
-  const publish = async (agent: string, count: number) => {
-    for (let index = 0; index < count; index += 1) {
-      await bus.publishDurable(`agent.${agent}.fact.KubeRequestAudited`, { index });
-    }
-  };
-  const start = (agent: string, handler: (message: DurableMessage) => Promise<void>) =>
-    bus.consume({
-      stream: 'FACT',
-      durable: `test_${agent}`,
-      filterSubject: `agent.${agent}.fact.>`,
-      handler,
-    });
-
-  test('handle each message in order', async () => {
-    await publish('c1', 20);
-    const got: unknown[] = [];
-    await using _ = start('c1', async (message) => void got.push(message.json()));
-    await until('all are handled', () => got.length === 20);
-    expect(got).toEqual(Array.from({ length: 20 }, (_, index) => ({ index })));
-  });
-
-  test('go on where they were after a restart', async () => {
-    await publish('c2', 3);
-    const got: unknown[] = [];
-    const handler = async (message: DurableMessage) => void got.push(message.json());
-    const first = start('c2', handler);
-    await until('all are handled', () => got.length === 3);
-    await bus.flush();
-    await first[Symbol.asyncDispose]();
-    await publish('c2', 1);
-    await using _ = start('c2', handler);
-    await until('the new one is handled', () => got.length === 4);
-  });
-
-  test('wait out what is unavailable without losing the order', async () => {
-    await publish('c3', 3);
-    const got: number[] = [];
-    let failures = 2;
-    await using _ = start('c3', async (message) => {
-      const { index } = message.json() as { index: number };
-      if (index === 1 && (failures -= 1) >= 0) throw Away();
-      got.push(index);
-    });
-    await until('all are handled', () => got.length === 3);
-    expect(got).toEqual([0, 1, 2]);
-  });
-
-  test('give up a poisonous message and go on', async () => {
-    await publish('c4', 4);
-    const got: number[] = [];
-    let attempts = 0;
-    await using _ = bus.consumeBatches({
-      stream: 'FACT',
-      durable: 'test_c4',
-      filterSubject: 'agent.c4.fact.>',
-      attempts: 3,
-      async handler(messages) {
-        const numbers = messages.map((message) => (message.json() as { index: number }).index);
-        if (numbers.includes(2)) attempts += numbers.length === 1 ? 1 : 0;
-        if (numbers.includes(2)) throw Broken();
-        got.push(...numbers);
-      },
-    });
-    await until('the others are handled', () => got.length === 3);
-    expect(got).toEqual([0, 1, 3]);
-    expect(attempts).toBe(3);
-  });
-
-  test('go on after the server was killed', async () => {
-    await publish('c5', 2);
-    const got = new Set<number>();
-    await using _ = start('c5', async (message) => void got.add((message.json() as { index: number }).index));
-    await until('both are handled', () => got.size === 2);
-    await nats.kill9();
-    await nats.start();
-    await until('the bus is back', () => bus.isConnected);
-    await publish('c5', 5);
-    await until('the rest is handled', () => got.size === 5);
   });
 });
 

@@ -6,10 +6,9 @@ import {
   type Bus,
   connectBus,
   openView,
-  putViewEntry,
   readViewPage,
   readViewStream,
-  removeViewEntry,
+  storeViewEntry,
   viewStream,
 } from '../src/index.ts';
 
@@ -34,8 +33,10 @@ const cluster = (id: string, rev = 1): ViewEntry => ({
     spec: {},
   },
 });
-const put = (id: string, rev = 1) => putViewEntry(service, hash, cluster(id, rev));
-const remove = (id: string, rev: number) => removeViewEntry(service, hash, { kind: 'kube_cluster', id, rev });
+const place = { hash, generation: 1 };
+const put = (id: string, rev = 1) => storeViewEntry(service, place, cluster(id, rev));
+const remove = (id: string, rev: number) =>
+  storeViewEntry(service, place, { kind: 'kube_cluster', id, rev, revision: '' });
 
 beforeEach(async () => {
   scope = new AsyncDisposableStack();
@@ -54,7 +55,7 @@ beforeEach(async () => {
     const { hash, after } = message.json() as { hash: string; after: string };
     pages += 1;
     if (!opened.has(hash)) return message.respond({ ok: false, code: 'unknown_view', entries: [], next: '' });
-    message.respond(await readViewPage(service, hash, after, 10));
+    message.respond(await readViewPage(service, { hash, generation: 1 }, after, 10));
   });
   await service.flush();
 });
@@ -147,9 +148,28 @@ describe('a view', () => {
     await put('a', 1);
     await until('the change is seen', () => view.get('kube_cluster', 'a') !== undefined);
     const before = pages;
-    const headers = { 'Nats-Sequence': '900', 'Nats-Last-Sequence': '899' };
-    service.publish(`live.view.${hash}.kube_cluster.a`, cluster('a', 2), headers);
+    const headers = { 'Nats-Stream': 'VIEW', 'Nats-Sequence': '900', 'Nats-Last-Sequence': '899' };
+    service.publish(`live.view.${hash}.1.kube_cluster.a`, cluster('a', 2), headers);
     await until('another snapshot is read', () => pages > before);
+  });
+
+  test('is not read where it was before it was written anew', async () => {
+    await storeViewEntry(service, { hash, generation: 2 }, cluster('a'));
+    let generation = 2;
+    const replica = scope.use(await connectBus({ servers: nats.url, name: 'replica' }));
+    await service[Symbol.asyncDispose]();
+    replica.subscribe(anyAgent.openView, {}, (message) => message.respond({ ok: true, hash }));
+    replica.subscribe(anyAgent.snapshot, {}, async (message) => {
+      pages += 1;
+      message.respond(await readViewPage(replica, { hash, generation }, '', 10));
+    });
+    await replica.flush();
+    const view = open({ snapshotIntervalMs: 50 });
+    await view.ready;
+    generation = 1;
+    const before = pages;
+    await until('older pages were answered', () => pages > before + 2);
+    expect(names(view)).toEqual(['a@1']);
   });
 
   test('waits for a service that is not there yet', async () => {
@@ -194,16 +214,42 @@ describe('a view', () => {
 describe('the stored view', () => {
   test('is read in pages that miss nothing that changes meanwhile', async () => {
     for (let index = 0; index < 6; index += 1) await put(`c${index}`);
-    const first = await readViewPage(service, hash, '', 4);
+    const first = await readViewPage(service, place, '', 4);
     expect(first.entries.map((entry) => entry.id)).toEqual(['c0', 'c1', 'c2', 'c3']);
     await put('c5', 2);
-    const second = await readViewPage(service, hash, first.next, 4);
+    const second = await readViewPage(service, place, first.next, 4);
     expect(second).toMatchObject({
       next: '',
       entries: [
         { id: 'c4', rev: 1 },
         { id: 'c5', rev: 2 },
       ],
+    });
+  });
+
+  test('is read in pages that fit into a message, however large its entries are', async () => {
+    const large = (id: string, kilobytes: number): ViewEntry => ({
+      ...cluster(id),
+      sealed: 'x'.repeat(kilobytes * 1024),
+    });
+    const sizes = [300, 300, 700, 10, 900, 200];
+    for (const [index, kilobytes] of sizes.entries())
+      await storeViewEntry(service, place, large(`c${index}`, kilobytes));
+    const seen: string[] = [];
+    for (let after = ''; ;) {
+      const page = await readViewPage(service, place, after);
+      expect(JSON.stringify(page).length).toBeLessThan(1024 * 1024);
+      seen.push(...page.entries.map(({ id }) => id));
+      if (page.next === '') break;
+      after = page.next;
+    }
+    expect(seen).toEqual(sizes.map((_, index) => `c${index}`));
+  });
+
+  test('takes no entry that would fit into no message', async () => {
+    const large = { ...cluster('large'), sealed: 'x'.repeat(1024 * 1024) };
+    await expect(storeViewEntry(service, place, large)).rejects.toMatchObject({
+      code: 'bus.view_entry_too_large',
     });
   });
 
@@ -217,9 +263,11 @@ describe('the stored view', () => {
   });
 
   test('refuses hashes and places that are none', async () => {
-    await expect(readViewPage(service, '*', '')).rejects.toMatchObject({ code: 'bus.invalid_view' });
-    await expect(readViewPage(service, hash, '-1')).rejects.toMatchObject({ code: 'bus.invalid_view' });
-    await expect(readViewPage(service, hash.toUpperCase(), '')).rejects.toMatchObject({
+    await expect(readViewPage(service, { hash: '*', generation: 1 }, '')).rejects.toMatchObject({
+      code: 'bus.invalid_view',
+    });
+    await expect(readViewPage(service, place, '-1')).rejects.toMatchObject({ code: 'bus.invalid_view' });
+    await expect(readViewPage(service, { hash, generation: 0 }, '')).rejects.toMatchObject({
       kind: 'invalid_argument',
     });
   });

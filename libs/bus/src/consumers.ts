@@ -1,0 +1,79 @@
+import type { ControlPlaneService, EventContext } from '@postern/contracts';
+
+/**
+ * A durable consumer: whose it is, and what it reads. The credential of the service allows exactly this name with exactly this
+ * filter, so that a consumer that is not in the list below cannot be made where the bus asks for credentials.
+ */
+export interface ConsumerSpec {
+  readonly service: string;
+  readonly stream: string;
+  /** `<service>__<what>`; the replicas of a service share it. */
+  readonly durable: string;
+  /** One subject, of which the stream's are a superset. It is part of the right to create the consumer. */
+  readonly filterSubject: string;
+}
+
+/** Every durable consumer there is but those of projections. */
+export const consumers = {
+  resourceViews: {
+    service: 'resource-svc',
+    stream: 'EVT_RESOURCE',
+    durable: 'resource__views',
+    filterSubject: 'evt.resource.>',
+  },
+  resourceAgents: {
+    service: 'resource-svc',
+    stream: 'EVT_JOIN',
+    durable: 'resource__agents',
+    filterSubject: 'evt.join.*.agent.>',
+  },
+  inventoryFacts: {
+    service: 'inventory-svc',
+    stream: 'FACT',
+    durable: 'inventory__facts',
+    filterSubject: 'agent.*.fact.KubeRequestAudited',
+  },
+} as const satisfies Readonly<Record<string, ConsumerSpec>>;
+
+/**
+ * The consumers of work groups, one for each group of discovery agents. Groups come and go with the configuration of agents, so
+ * this is the only right to make consumers of any name; it is for the stream that has no others.
+ */
+export const workConsumers = {
+  service: 'resource-svc',
+  stream: 'WORK',
+  durable: '*',
+  filterSubject: 'work.*.*.*',
+} as const satisfies ConsumerSpec;
+
+/** What the rights of a consumer follow from. */
+export type ConsumerRight = Pick<ConsumerSpec, 'stream' | 'durable' | 'filterSubject'>;
+
+/** The projections that follow the bus, by the context whose events they are of. */
+const followed: readonly { readonly context: EventContext; readonly name: string }[] = [
+  { context: 'resource', name: 'change_list' },
+];
+
+/**
+ * The durable consumer by which a projection of a service's own events follows the bus. Its versions share one: a newer program
+ * goes on where the older one was, and the rows are its own business.
+ */
+export function projectionConsumer(context: EventContext, name: string): ConsumerSpec {
+  return {
+    service: `${context}-svc`,
+    stream: `EVT_${context.toUpperCase()}`,
+    durable: `${context}__projection_${name}`,
+    filterSubject: `evt.${context}.>`,
+  };
+}
+
+/** Every durable consumer that a service may make and read. */
+export function consumersOf(service: ControlPlaneService): ConsumerSpec[] {
+  return allConsumers().filter((consumer) => consumer.service === service);
+}
+
+/** Every durable consumer there is. */
+export function allConsumers(): ConsumerSpec[] {
+  const projections = followed.map(({ context, name }) => projectionConsumer(context, name));
+  return [...Object.values(consumers), ...projections];
+}
