@@ -1,4 +1,5 @@
 import type { EventMeta, NewEvent, StoredEvent } from '@postern/contracts';
+import { currentCause, currentTraceparent } from '@postern/telemetry';
 import { CompiledQuery, type Kysely } from 'kysely';
 import { VersionGap } from './failures.ts';
 import { preparedSql } from './postgres.ts';
@@ -57,9 +58,10 @@ export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEv
   return row.last_seq;
 }
 
-/** What will be read back of these items. */
-export function storedEvents(items: readonly AppendItem[], at: Date, traceparent?: string): StoredEvent[] {
-  const traced = traceparent === undefined ? {} : { traceparent };
+/** What will be read back of these items. Each tells the trace, the conversation and the event that led to it. */
+export function storedEvents(items: readonly AppendItem[], at: Date): StoredEvent[] {
+  const traceparent = currentTraceparent();
+  const context = { ...(traceparent === undefined ? {} : { traceparent }), ...currentCause() };
   const time = at.toISOString();
   return items.map(({ stream, version, id, event, meta }) => ({
     id,
@@ -68,7 +70,7 @@ export function storedEvents(items: readonly AppendItem[], at: Date, traceparent
     type: event.type,
     v: event.v,
     data: event.data,
-    meta: { ...traced, ...meta },
+    meta: { ...context, ...meta },
     at: time,
   }));
 }

@@ -1,6 +1,6 @@
 import type { EventContext, StoredEvent } from '@postern/contracts';
 import { type Clock, delay, messageOf, systemClock } from '@postern/core';
-import { currentTraceparent, type Telemetry } from '@postern/telemetry';
+import type { Telemetry } from '@postern/telemetry';
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 import { type AppendItem, insertEvents, storedEvents } from './append.ts';
 import { Conflict, type ConstraintFailures, StoreUnavailable } from './failures.ts';
@@ -19,6 +19,8 @@ export interface EventStoreOptions {
   readonly telemetry?: Pick<Telemetry, 'log' | 'meter'>;
   readonly clock?: Clock;
   readonly poolSize?: number;
+  /** Milliseconds after which a connection that does not answer is given up; without it a little more than a statement may take. */
+  readonly answerWithinMs?: number;
   /** Named constraints of the service's tables and what their violation means. */
   readonly constraints?: ConstraintFailures;
   /** How long to wait for Postgres at start, in milliseconds. */
@@ -89,7 +91,7 @@ export class EventStore<Db = unknown> implements AsyncDisposable {
    */
   async append(items: readonly AppendItem[], { trx, also }: AppendOptions<Db> = {}): Promise<Appended> {
     if (items.length === 0) return { events: [], duplicate: false };
-    const events = storedEvents(items, this.#clock(), currentTraceparent());
+    const events = storedEvents(items, this.#clock());
     if (trx) return this.#insert(trx, events, also);
     try {
       if (also) return await this.transaction((own) => this.#insert(own, events, also));

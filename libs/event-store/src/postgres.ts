@@ -2,6 +2,7 @@ import { failure } from '@postern/core';
 import pg from 'pg';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import { type ConstraintFailures, translateError } from './failures.ts';
+import { answeredWithin } from './unanswered.ts';
 
 /** A schema name that is not a plain lower-case word. */
 const InvalidSchema = failure(
@@ -16,10 +17,14 @@ export interface PostgresOptions {
   readonly schema: string;
   readonly poolSize?: number;
   readonly constraints?: ConstraintFailures;
+  /** Milliseconds after which a connection that does not answer is given up. */
+  readonly answerWithinMs?: number;
 }
 
 const connectionTimeoutMillis = 5000;
 const statementTimeoutMs = 30_000;
+// The server itself ends a statement before, so that what is given up is the server and not the statement.
+const answerWithinMs = statementTimeoutMs + 5000;
 
 const int8Oid = 20;
 
@@ -82,18 +87,22 @@ export function openPool(options: PostgresOptions, onIdleError: (error: Error) =
       const client = await pool.connect().catch((error: unknown) => {
         throw translateError(error, options.constraints);
       });
-      const known = wrapped.get(client) ?? wrapClient(client, options.constraints);
+      const known = wrapped.get(client) ?? wrapClient(client, options);
       wrapped.set(client, known);
       return known;
     },
   };
 }
 
-function wrapClient(client: pg.PoolClient, constraints: ConstraintFailures = {}): PostgresPoolClient {
+function wrapClient(client: pg.PoolClient, options: PostgresOptions): PostgresPoolClient {
+  const { constraints = {}, answerWithinMs: withinMs = answerWithinMs } = options;
+  let isBounded = true;
   const query = async <R>(text: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> => {
     const name = prepared.get(text);
+    const send = () => client.query({ ...(name ? { name } : {}), text, values: [...parameters] });
     try {
-      const result = await client.query({ ...(name ? { name } : {}), text, values: [...parameters] });
+      const result = await (isBounded ? answeredWithin(client, withinMs, send) : send());
+      isBounded = isBoundedAfter(text, isBounded);
       return result as unknown as PostgresQueryResult<R>;
     } catch (error) {
       throw translateError(error, constraints);
@@ -103,4 +112,10 @@ function wrapClient(client: pg.PoolClient, constraints: ConstraintFailures = {})
     query: query as PostgresPoolClient['query'],
     release: (destroy) => client.release(destroy ?? false),
   };
+}
+
+/** A transaction that lifts the server's bound on its statements, as a rebuild does, may wait for their answers as well. */
+function isBoundedAfter(text: string, isBounded: boolean): boolean {
+  if (text === 'commit' || text === 'rollback') return true;
+  return isBounded && !text.includes("set_config('statement_timeout', '0', true)");
 }

@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { translateError } from './failures.ts';
+import type { Backlog } from './outbox-gauge.ts';
 import { connectClient, type PostgresOptions } from './postgres.ts';
+import { answeredWithin } from './unanswered.ts';
 import { eventColumns, eventOf, type EventRow, type PositionedEvent } from './read.ts';
 
 /** How far the JetStream stream was when a relay last wrote to it. */
@@ -13,9 +15,14 @@ export interface RelayMark {
 // asked on it, so somebody else leads after less than two seconds.
 const idleTimeoutMs = 1500;
 const keepAliveMs = 400;
+const statementTimeoutMs = 10_000;
+// Half a minute would be long for a replica that may have to lead soon.
+const answerWithinMs = statementTimeoutMs + 2000;
 
 const pendingSql = `select ${eventColumns} from (select seq from es_outbox order by seq limit $1) o
   join es_event using (seq) order by seq`;
+const backlogSql = `select count(*) as rows,
+  (select at from es_event where seq = (select min(seq) from es_outbox)) as oldest_at from es_outbox`;
 const publishedSql = `with gone as (delete from es_outbox where seq = any($1::bigint[]))
   update es_relay set js_seq = $2 where name = $3`;
 const knownSql = `delete from es_outbox where seq in (select seq from es_event where event_id = any($1::uuid[]))`;
@@ -43,7 +50,7 @@ export class RelaySession implements AsyncDisposable {
     const client = await connectClient(
       options,
       `idle_session_timeout=${idleTimeoutMs}`,
-      'statement_timeout=10000',
+      `statement_timeout=${statementTimeoutMs}`,
       'tcp_user_timeout=5000',
     );
     return new RelaySession(client, name);
@@ -82,6 +89,12 @@ export class RelaySession implements AsyncDisposable {
     return rows.map((row) => ({ position: row.seq, event: eventOf(row) }));
   }
 
+  /** What is not known to be published. */
+  async backlog(): Promise<Backlog> {
+    const [row] = await this.#query<{ rows: number; oldest_at: Date | null }>('backlog', backlogSql, []);
+    return { rows: row!.rows, oldestAt: row!.oldest_at ?? undefined };
+  }
+
   /** Forgets events that the JetStream stream acknowledged, the last of them at `sequence`. */
   async published(events: readonly PositionedEvent[], sequence: number): Promise<void> {
     if (events.length === 0) return;
@@ -108,7 +121,8 @@ export class RelaySession implements AsyncDisposable {
 
   async #query<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> {
     try {
-      return (await this.#client.query<Row>({ name: `relay_${name}`, text, values })).rows;
+      const send = () => this.#client.query<Row>({ name: `relay_${name}`, text, values });
+      return (await answeredWithin(this.#client, answerWithinMs, send)).rows;
     } catch (error) {
       throw translateError(error);
     }

@@ -1,6 +1,7 @@
 import { delay, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { EventStore } from './event-store.ts';
+import { OutboxGauge } from './outbox-gauge.ts';
 import type { PositionedEvent } from './read.ts';
 import { RelaySession } from './relay-session.ts';
 
@@ -35,6 +36,7 @@ const batchSize = 500;
 const tailSize = 2000;
 const pollMs = 250;
 const leaseRetryMs = 300;
+const measureEveryMs = 5000;
 
 /**
  * Starts to publish what the store records. Any number of replicas may run one; one leads.
@@ -54,8 +56,8 @@ export class Relay implements AsyncDisposable {
   readonly #ended = new AbortController();
   readonly #running: Promise<void>;
   readonly #stops: readonly (() => void)[];
+  readonly #outbox: OutboxGauge;
   #isLeading = false;
-  #lagSeconds = 0;
   #isPoked = false;
   #poked = Promise.withResolvers<void>();
 
@@ -69,11 +71,7 @@ export class Relay implements AsyncDisposable {
     telemetry?.meter
       .createObservableGauge('relay_leader', { description: '1 where the relay publishes.' })
       .addCallback((result) => result.observe(this.#isLeading ? 1 : 0));
-    telemetry?.meter
-      .createObservableGauge('es_outbox_oldest_seconds', {
-        description: 'Age of the oldest unpublished event.',
-      })
-      .addCallback((result) => result.observe(this.#lagSeconds));
+    this.#outbox = new OutboxGauge(telemetry);
     this.#running = this.#run();
   }
 
@@ -114,11 +112,12 @@ export class Relay implements AsyncDisposable {
       if (this.#ended.signal.aborted) return;
     }
     this.#isLeading = true;
+    this.#outbox.set(await session.backlog());
     let last = await this.#synchronize(session);
     while (!this.#ended.signal.aborted) {
       this.#isPoked = false;
       const events = await session.pending(batchSize);
-      this.#lagSeconds = ageSeconds(events[0]);
+      await this.#measure(session, events);
       if (events.length === 0) {
         succeeded();
         await this.#nextPoke();
@@ -152,6 +151,15 @@ export class Relay implements AsyncDisposable {
     return lastSequence;
   }
 
+  /** The whole outbox is counted now and then; a short one is known without. */
+  async #measure(session: RelaySession, pending: readonly PositionedEvent[]): Promise<void> {
+    const [first] = pending;
+    const oldestAt = first && new Date(first.event.at);
+    if (pending.length < batchSize) this.#outbox.set({ rows: pending.length, oldestAt });
+    else if (performance.now() - this.#outbox.measuredAt > measureEveryMs)
+      this.#outbox.set(await session.backlog());
+  }
+
   #poke(): void {
     this.#isPoked = true;
     this.#poked.resolve();
@@ -169,8 +177,4 @@ export class Relay implements AsyncDisposable {
   async #pause(ms: number): Promise<void> {
     await delay(ms * (0.5 + Math.random() / 2), this.#ended.signal).catch(() => {});
   }
-}
-
-function ageSeconds(oldest: PositionedEvent | undefined): number {
-  return oldest ? Math.max(0, (Date.now() - Date.parse(oldest.event.at)) / 1000) : 0;
 }

@@ -1,5 +1,6 @@
 import { uuidv7 } from '@postern/core';
 import { fixedClock, testPostgres, until } from '@postern/testkit';
+import { inCause } from '@postern/telemetry';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AppendItem, type EventStore, openEventStore } from '../src/index.ts';
@@ -127,6 +128,26 @@ describe('append', () => {
       Array.from({ length: 100 }, (_, index) => index + 1),
     );
     expect(won.size).toBe(100);
+  });
+});
+
+describe('what led to an event', () => {
+  const cause = { correlationId: 'conversation', causationId: 'event' };
+
+  test('is told by its meta, unless the writer says otherwise', async () => {
+    const [first, second] = [item(newStream(), 1), item(newStream(), 1)];
+    const { events } = await inCause(
+      () => cause,
+      () => store.append([first, { ...second, meta: { actor: 'alice', causationId: 'another' } }]),
+    );
+    expect(events[0]!.meta).toMatchObject(cause);
+    expect(events[1]!.meta).toEqual({ ...cause, actor: 'alice', causationId: 'another' });
+    expect(await store.load(first.stream)).toEqual([events[0]]);
+  });
+
+  test('is nothing where nobody gave a cause', async () => {
+    const { events } = await store.append([item(newStream(), 1)]);
+    expect(events[0]!.meta).not.toHaveProperty('correlationId');
   });
 });
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { connectBus, eventStream, eventStreamName, eventStreamTarget } from '@postern/bus';
 import type { Bus, DurableMessage } from '@postern/bus';
 import { uuidv7 } from '@postern/core';
-import { testNats, testPostgres, until } from '@postern/testkit';
+import { silentTelemetry } from '@postern/telemetry';
+import { memoryParking, testNats, testPostgres, until } from '@postern/testkit';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EventStore, openEventStore, type Relay, startRelay } from '../src/index.ts';
@@ -48,6 +49,7 @@ async function published(): Promise<DurableMessage[]> {
   await using _ = bus.consumeBatches({
     stream: eventStreamName('join'),
     durable: `read_${uuidv7()}`,
+    parking: memoryParking(),
     async handler(messages) {
       got.push(...messages);
     },
@@ -138,6 +140,59 @@ describe('the relay', () => {
     frozen.kill('SIGCONT');
     for (let version = 52; version <= 200; version += 1) await append(stream, version);
     await until('all is published', outboxIsEmpty);
+    await expectComplete();
+  });
+
+  test('goes on elsewhere within two seconds when the leader is killed', async () => {
+    const script = join(import.meta.dirname, 'relay-process.ts');
+    const killed = spawn(process.execPath, [script, postgres.url, nats.url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    scope.defer(() => void killed.kill('SIGKILL'));
+    await once(killed.stdout, 'data');
+    const second = relay();
+    const stream = newStream();
+    for (let version = 1; version <= 50; version += 1) await append(stream, version);
+    killed.kill('SIGKILL');
+    await until('the other leads', () => second.isLeading, { withinMs: 2000, everyMs: 10 });
+    for (let version = 51; version <= 60; version += 1) await append(stream, version);
+    await until('all is published', outboxIsEmpty);
+    await expectComplete();
+  });
+
+  test('catches up with a hundred thousand events after the server was away for longer than it remembers ids', async () => {
+    relay();
+    await append(newStream(), 1);
+    await until('all is published', outboxIsEmpty);
+    await nats.kill9();
+    // As appends would, only faster: each of a thousand streams gets a hundred events.
+    await sql`with e as (
+      insert into es_event (event_id, stream_id, version, type, schema_version, data)
+      select gen_random_uuid(), 'backlog/' || i % 1000, i / 1000 + 1, 'ThingHappened', 1, jsonb_build_object('i', i)
+      from generate_series(0, 99999) i returning seq
+    ) insert into es_outbox select seq from e`.execute(store.db);
+    await nats.start();
+    const target = eventStreamTarget(bus, 'join');
+    const published = async () => (await target.state()).lastSequence;
+    await until('it is catching up', async () => (await published()) > 20_000, { withinMs: 60_000 });
+    // In the middle of it once more, so that what was stored and not acknowledged is found by reading.
+    await nats.kill9();
+    await nats.start();
+    await until('all is published', outboxIsEmpty, { withinMs: 90_000 });
+    await expectComplete();
+  }, 240_000);
+
+  test('tells how much waits, also while the server is away', async () => {
+    const telemetry = silentTelemetry();
+    scope.use(startRelay({ store, target: eventStreamTarget(bus, 'join'), telemetry }));
+    const says = (line: RegExp) => until(String(line), async () => line.test(await telemetry.metrics()));
+    await says(/es_outbox_rows 0/);
+    await nats.kill9();
+    for (let version = 1; version <= 3; version += 1) await append('thing/waiting', version);
+    await says(/es_outbox_rows 3/);
+    await says(/es_outbox_oldest_seconds [^0]/);
+    await nats.start();
+    await says(/es_outbox_rows 0/);
     await expectComplete();
   });
 
