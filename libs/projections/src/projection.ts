@@ -18,9 +18,15 @@ export type ApplyMany<Data, Db> = (
   events: readonly { readonly data: Data; readonly event: StoredEvent }[],
 ) => Promise<unknown>;
 
-/** What a projection does with one event type. */
+/** An event of one of several types, recognised by `type`. */
+export type EventAmong<E> =
+  E extends EventType<infer Name>
+    ? { readonly type: Name; readonly data: DataOf<E>; readonly event: StoredEvent }
+    : never;
+
+/** What a projection does with an event type, or with several. */
 export interface Handler<Db> {
-  readonly type: string;
+  readonly types: readonly string[];
   apply(db: Kysely<Db>, events: readonly StoredEvent[]): Promise<unknown>;
 }
 
@@ -36,22 +42,39 @@ export interface Projection<Db> {
 /** Declares what to do with an event type; `data` is in its current version, whichever was recorded. */
 export function on<E extends EventType, Db>(type: E, apply: Apply<DataOf<E>, Db>): Handler<Db> {
   return {
-    type: type.type,
+    types: [type.type],
     async apply(db, events) {
       for (const event of events) await apply(db, type.read(event) as DataOf<E>, event);
     },
   };
 }
 
-/** Like `on`, for rows that can be written together: events of this type that follow each other come at once. */
+/** Like `on`, for rows that can be written together: events of this type that follow each other come at once, at most 1,000. */
 export function onMany<E extends EventType, Db>(type: E, apply: ApplyMany<DataOf<E>, Db>): Handler<Db> {
   return {
-    type: type.type,
+    types: [type.type],
     apply: (db, events) =>
       apply(
         db,
         events.map((event) => ({ data: type.read(event) as DataOf<E>, event })),
       ),
+  };
+}
+
+/** Like `onMany`, for several event types: what follows each other comes at once, whichever of these it is, in its order. */
+export function onManyOf<const E extends readonly EventType[], Db>(
+  types: E,
+  apply: (db: Kysely<Db>, events: readonly EventAmong<E[number]>[]) => Promise<unknown>,
+): Handler<Db> {
+  const byName = new Map(types.map((type) => [type.type, type]));
+  const read = (event: StoredEvent) => ({
+    type: event.type,
+    data: byName.get(event.type)!.read(event),
+    event,
+  });
+  return {
+    types: [...byName.keys()],
+    apply: (db, events) => apply(db, events.map(read) as unknown as EventAmong<E[number]>[]),
   };
 }
 
@@ -62,9 +85,13 @@ export function projection<Db>(
   tables: readonly (keyof Db & string)[],
   ...handlers: readonly Handler<Db>[]
 ): Projection<Db> {
-  const byType = new Map(handlers.map((handler) => [handler.type, handler]));
-  const twice = handlers.find((handler) => byType.get(handler.type) !== handler);
-  if (twice) throw HandlerTwice(name, twice.type);
+  const byType = new Map<string, Handler<Db>>();
+  for (const [type, handler] of handlers.flatMap((handler) =>
+    handler.types.map((type) => [type, handler] as const),
+  )) {
+    if (byType.has(type)) throw HandlerTwice(name, type);
+    byType.set(type, handler);
+  }
   return { name, version, tables, handlers: byType };
 }
 
@@ -79,6 +106,9 @@ export async function applyInline<Db>(
 ): Promise<void> {
   for (const { handler, run } of runsOf(handlers, events)) await handler.apply(trx, run);
 }
+
+// A statement takes 65,535 parameters.
+const longestRun = 1000;
 
 interface Run<Db> {
   readonly handler: Handler<Db>;
@@ -95,7 +125,7 @@ function runsOf<Db>(
     const handler = handlers.get(event.type);
     if (!handler) continue;
     const last = runs.at(-1);
-    if (last?.handler === handler) last.run.push(event);
+    if (last?.handler === handler && last.run.length < longestRun) last.run.push(event);
     else runs.push({ handler, run: [event] });
   }
   return runs;

@@ -1,119 +1,67 @@
-import { type Bus, type Consumption, type DurableMessage, eventStreamName } from '@postern/bus';
-import type { StoredEvent } from '@postern/contracts';
-import { failure } from '@postern/core';
-import type { EventStore } from '@postern/event-store';
-import { sql, type Transaction } from 'kysely';
-import { applyInline, type Projection } from './projection.ts';
+import { type Bus, type Consumption, projectionConsumer } from '@postern/bus';
+import type { EventStore, Parking } from '@postern/event-store';
+import type { Telemetry } from '@postern/telemetry';
+import { applyBatch, Superseded } from './apply-batch.ts';
+import type { Projection } from './projection.ts';
+import { measureLag } from './projection-metrics.ts';
 import { rebuildChanged } from './rebuild.ts';
 
 /** Projections that follow the bus. */
 export interface RunOptions<Db> {
   readonly store: EventStore<Db>;
   readonly bus: Bus;
+  readonly parking: Parking<Db>;
   readonly projections: readonly Projection<Db>[];
+  readonly telemetry?: Pick<Telemetry, 'log' | 'meter'>;
 }
-
-/** An event that is on the bus and not in the store: somebody else wrote to the JetStream stream. */
-export const UnknownEvent = failure(
-  'internal',
-  'projections.unknown_event',
-  (stream: string, version: number) => `event ${version} of ${stream} is not recorded`,
-);
 
 /**
- * Runs projections behind the bus, each by a durable consumer of the service's own event stream. Rows, the last applied
- * version of each aggregate and the checkpoint change in one transaction, so an event that is delivered twice changes nothing
- * the second time. One that was never delivered is read from the store. What is new or of another version is rebuilt first.
+ * Runs projections behind the bus, each by a durable consumer of the service's own event stream. What is new or of an older
+ * version is rebuilt first; what was parked is tried again, since this program may be a better one.
  */
-export async function runProjections<Db>({
-  store,
-  bus,
-  projections,
-}: RunOptions<Db>): Promise<AsyncDisposable> {
+export async function runProjections<Db>(options: RunOptions<Db>): Promise<AsyncDisposable> {
+  const { store, parking, projections } = options;
   await rebuildChanged(store, projections, { isFollowing: true });
-  const stream = eventStreamName(store.context);
-  const running = projections.map((projection): Consumption =>
-    bus.consumeBatches({
-      stream,
-      durable: `projection__${projection.name}_${projection.version}`,
-      handler: (messages) =>
-        store.transaction((trx) => applyBatch({ store, projection, trx }, stream, messages)),
-    }),
-  );
+  await using opening = new AsyncDisposableStack();
+  for (const projection of projections) {
+    opening.use(run(options, projection));
+    await parking.retryAll(projectionConsumer(store.context, projection.name).durable);
+  }
+  return opening.move();
+}
+
+/** Follows until it is closed, or until a program of another version has taken the rows over. */
+function run<Db>(
+  { store, bus, parking, telemetry }: RunOptions<Db>,
+  projection: Projection<Db>,
+): AsyncDisposable {
+  const { name, version } = projection;
+  const consumption: Consumption = bus.consumeBatches({
+    ...projectionConsumer(store.context, name),
+    parking,
+    async handler(messages) {
+      try {
+        await store.transaction((trx) => applyBatch({ store, projection, trx }, messages));
+      } catch (error) {
+        if (Superseded.is(error)) stop();
+        throw error;
+      }
+    },
+  });
+  const stopMeasuring = measureLag(telemetry, name, () => consumption.lag());
+  let ending: Promise<void> | undefined;
+  const end = () => (ending ??= Promise.resolve(consumption[Symbol.asyncDispose]()));
+  const stop = () => {
+    telemetry?.log.warn('a projection is left to a program of another version', {
+      projection: name,
+      version,
+    });
+    void end();
+  };
   return {
     async [Symbol.asyncDispose]() {
-      await Promise.all(running.map((each) => each[Symbol.asyncDispose]()));
+      stopMeasuring();
+      await end();
     },
   };
-}
-
-interface Applying<Db> {
-  readonly store: EventStore<Db>;
-  readonly projection: Projection<Db>;
-  readonly trx: Transaction<Db>;
-}
-
-async function applyBatch<Db>(
-  { store, projection, trx }: Applying<Db>,
-  stream: string,
-  messages: readonly DurableMessage[],
-): Promise<void> {
-  // One transaction of a projection at a time: replicas share the consumer, and the batches of two of them may be related.
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`projection.${projection.name}`}, 0))`.execute(
-    trx,
-  );
-  const events = messages.map((message) => message.event());
-  const versions = await appliedVersions(trx, projection.name, events);
-  for (const event of events) {
-    const applied = versions.get(event.stream) ?? 0;
-    if (event.version <= applied) continue;
-    const isNext = event.version === applied + 1;
-    await applyInline(projection, trx, isNext ? [event] : await missedEvents(store, event, applied));
-    versions.set(event.stream, event.version);
-  }
-  await saveVersions(trx, projection.name, versions);
-  await saveCheckpoint(trx, projection.name, { stream, last: messages.at(-1)! });
-}
-
-/** The events of a stream from the one after `applied` to this one. */
-async function missedEvents<Db>(
-  store: EventStore<Db>,
-  event: StoredEvent,
-  applied: number,
-): Promise<StoredEvent[]> {
-  const recorded = await store.load(event.stream, { after: applied });
-  const missed = recorded.filter(({ version }) => version <= event.version);
-  if (missed.at(-1)?.id !== event.id) throw UnknownEvent(event.stream, event.version);
-  return missed;
-}
-
-async function appliedVersions<Db>(
-  trx: Transaction<Db>,
-  projection: string,
-  events: readonly StoredEvent[],
-): Promise<Map<string, number>> {
-  const streams = [...new Set(events.map((event) => event.stream))];
-  const { rows } = await sql<{ stream_id: string; version: number }>`select stream_id, version from es_applied
-    where projection = ${projection} and stream_id = any(${streams}::text[])`.execute(trx);
-  return new Map(rows.map((row) => [row.stream_id, row.version]));
-}
-
-async function saveVersions<Db>(
-  trx: Transaction<Db>,
-  projection: string,
-  versions: Map<string, number>,
-): Promise<void> {
-  await sql`insert into es_applied (projection, stream_id, version)
-    select ${projection}, * from unnest(${[...versions.keys()]}::text[], ${[...versions.values()]}::int[])
-    on conflict (projection, stream_id) do update set version = excluded.version`.execute(trx);
-}
-
-async function saveCheckpoint<Db>(
-  trx: Transaction<Db>,
-  name: string,
-  { stream, last }: { readonly stream: string; readonly last: DurableMessage },
-): Promise<void> {
-  await sql`insert into es_checkpoint (name, stream, js_created, js_seq)
-    values (${name}, ${stream}, ${last.streamCreated}, ${last.sequence})
-    on conflict (name) do update set js_created = excluded.js_created, js_seq = excluded.js_seq`.execute(trx);
 }

@@ -1,7 +1,7 @@
 import { type Bus, connectBus, eventStream, eventStreamTarget } from '@postern/bus';
 import { defineEvent } from '@postern/contracts';
 import { uuidv7 } from '@postern/core';
-import { type EventStore, openEventStore, startRelay } from '@postern/event-store';
+import { type EventStore, openEventStore, openParking, type Parking, startRelay } from '@postern/event-store';
 import { testNats, testPostgres, until } from '@postern/testkit';
 import { sql } from 'kysely';
 import { Type } from 'typebox';
@@ -146,6 +146,7 @@ describe('a projection', () => {
 
 describe('a projection behind the bus', () => {
   let bus: Bus;
+  let parking: Parking<Db>;
   const target = () => eventStreamTarget(bus, 'join');
   const published = (count: number) =>
     until('all is published', async () => (await target().state()).lastSequence >= count);
@@ -158,10 +159,11 @@ describe('a projection behind the bus', () => {
     const nats = scope.use(await testNats());
     bus = scope.use(await connectBus({ servers: nats.url, name: 'test' }));
     await bus.reconcileStreams([eventStream('join')]);
+    parking = scope.use(openParking({ store }));
   });
 
   test('equals its rebuild, also when events are delivered twice or not at all', async () => {
-    scope.use(await runProjections({ store, bus, projections: [tally] }));
+    scope.use(await runProjections({ store, bus, parking, projections: [tally] }));
     for (let index = 0; index < 200; index += 1) await record(`s${index % 7}`, Counted({ by: 1 }), false);
     await sql`delete from es_outbox where seq % 11 = 0`.execute(store.db);
     scope.use(startRelay({ store, target: target() }));
@@ -175,11 +177,24 @@ describe('a projection behind the bus', () => {
     expect(rows[0]!.js_seq).toBeGreaterThan(180);
   });
 
+  test('misses no event whose transaction began early and commits late', async () => {
+    scope.use(await runProjections({ store, bus, parking, projections: [tally] }));
+    scope.use(startRelay({ store, target: target() }));
+    await store.transaction(async (trx) => {
+      const event = Counted({ by: 3 });
+      await store.append([{ stream: 'tally/late', version: 1, id: uuidv7(), event }], { trx });
+      await record('early', Counted({ by: 1 }), false);
+      await until('the later one is applied', async () => (await totals())['tally/early'] === 1);
+    });
+    await until('the late one is applied', async () => (await totals())['tally/late'] === 3);
+    await applied();
+  });
+
   test('that is new begins with what the store holds and counts nothing twice', async () => {
     scope.use(startRelay({ store, target: target() }));
     for (let index = 0; index < 30; index += 1) await record(`s${index % 3}`, Counted({ by: 1 }), false);
     await published(30);
-    scope.use(await runProjections({ store, bus, projections: [tally] }));
+    scope.use(await runProjections({ store, bus, parking, projections: [tally] }));
     expect(await totals()).toEqual({ 'tally/s0': 10, 'tally/s1': 10, 'tally/s2': 10 });
     await record('s0', Counted({ by: 5 }), false);
     await until('the new one is applied', async () => (await totals())['tally/s0'] === 15);
@@ -187,7 +202,7 @@ describe('a projection behind the bus', () => {
   });
 
   test('ignores an event that nobody recorded', async () => {
-    scope.use(await runProjections({ store, bus, projections: [tally] }));
+    scope.use(await runProjections({ store, bus, parking, projections: [tally] }));
     scope.use(startRelay({ store, target: target() }));
     const { events } = await record('s0', Counted({ by: 1 }), false);
     await published(1);
