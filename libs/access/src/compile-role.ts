@@ -99,15 +99,21 @@ function selection(conditions: RoleConditions, traits: Traits, side: Side): (lab
       : checks.some((check) => check(labels, traits));
 }
 
-function labelCheck(labels: RoleLabels, traits: Traits, side: Side): LabelExpression {
+/** Patterns by label key with templates expanded. */
+export function expandLabels(labels: RoleLabels, traits: Traits, side: Side): Record<string, string[]> {
   const expandOne = side === 'allow' ? expandPattern : expandText;
   // A key whose values all come from missing traits stays, with nothing that could match: dropping it would widen the role.
   const expanded = Object.entries(labels).map(([key, values]): [string, string[]] => [
     key,
     [values].flat().flatMap((value) => expandOne(value, traits)),
   ]);
-  const deniesAll = side === 'deny' && expanded.some(([key, values]) => key === '*' && values.includes('*'));
-  const matcher = compileLabels(Object.fromEntries(expanded));
+  return Object.fromEntries(expanded);
+}
+
+function labelCheck(labels: RoleLabels, traits: Traits, side: Side): LabelExpression {
+  const expanded = expandLabels(labels, traits, side);
+  const deniesAll = side === 'deny' && (expanded['*'] ?? []).includes('*');
+  const matcher = compileLabels(expanded);
   return (target) => deniesAll || matcher(target).matches;
 }
 

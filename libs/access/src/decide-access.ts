@@ -109,6 +109,11 @@ export function queryOf(request: KubeAttributes): KubeQuery {
   return { kind, apiGroup, namespace, name, verb: ruleVerb(request) };
 }
 
+/** The same of a path. No resource type is called "", so that only rules for every kind match, whether they allow or deny. */
+export function pathQuery({ verb }: Pick<KubeAttributes, 'verb'>): KubeQuery {
+  return { kind: '', apiGroup: '', namespace: '', name: '', verb: { allow: '*', deny: [verb] } };
+}
+
 /** Whether the verb is about a collection. */
 export function isListVerb(verb: string): boolean {
   return verb === 'list' || verb === 'watch' || verb === 'deletecollection';
@@ -144,14 +149,7 @@ function decideList(context: DecisionContext, query: KubeQuery): AllowedScope | 
 function decidePath(context: DecisionContext): AllowedScope | KubeDeny {
   const { onCluster, request } = context;
   if (isOpenPath(request)) return { roles: onCluster.roles };
-  // No resource type is called "", so that only rules for every kind match, whether they allow or deny.
-  const query: KubeQuery = {
-    kind: '',
-    apiGroup: '',
-    namespace: '',
-    name: '',
-    verb: { allow: '*', deny: [request.verb] },
-  };
+  const query = pathQuery(request);
   if (onCluster.denies(query)) return refuseDenied(context);
   const roles = onCluster.roles.filter((role) => role.allow.matches(query));
   if (roles.length > 0) return { roles };

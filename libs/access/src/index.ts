@@ -30,6 +30,10 @@ export {
   kubePrincipals,
   mayReachCluster,
 } from './decide-access.ts';
+export { type ExplainedRole, explainKubeAccess, type KubeExplanation } from './explain-access.ts';
+export { type ExplainedRule } from './explained-rules.ts';
+export { type NearMiss, type RulePart } from './near-misses.ts';
+export { type RecordedRequest, type Replay, replayRequest, type ReplayPolicy } from './replay-request.ts';
 export { ruleVerb, type RuleVerb } from './rule-verb.ts';
 export {
   type AccessReview,
