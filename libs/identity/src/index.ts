@@ -67,3 +67,22 @@ export {
   type ServerTlsOptions,
 } from './tls.ts';
 export { caPin, InvalidPem, readCertificate, splitPem, type TrustBundle } from './trust.ts';
+export {
+  InvalidViewProof,
+  type ProvedAsker,
+  signViewProof,
+  type SignedProof,
+  verifyViewProof,
+} from './view-proof.ts';
+export {
+  type KeyRecipient,
+  newUnwrapping,
+  newViewKey,
+  NotSealedForThis,
+  openFromView,
+  sealForView,
+  type SealedPlace,
+  type Unwrapping,
+  type ViewKeys,
+  wrapViewKeys,
+} from './view-sealing.ts';

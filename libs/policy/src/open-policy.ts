@@ -1,4 +1,4 @@
-import { type Bus, openView } from '@postern/bus';
+import { type Bus, openView, type ViewOptions } from '@postern/bus';
 import { everything } from '@postern/contracts';
 import { type Clock, systemClock } from '@postern/core';
 import { type Policy, PolicyTables } from './policy.ts';
@@ -6,19 +6,22 @@ import { type Policy, PolicyTables } from './policy.ts';
 /** How a policy is kept. */
 export interface PolicyOptions {
   readonly clock?: Clock;
+  /** Shows who asks, for a service that has not heard of the agent's joining. */
+  readonly prove?: NonNullable<ViewOptions['prove']>;
   /** Told about an entry that this program cannot read; its holders have no access. */
   readonly onUnreadable?: (kind: string, id: string, why: string) => void;
 }
 
 /** Opens the live policy: every role and user, kept current through a view of the agent. */
 export function openPolicy(bus: Bus, agentId: string, options: PolicyOptions = {}): Policy {
-  const { clock = systemClock, onUnreadable = () => {} } = options;
+  const { clock = systemClock, onUnreadable = () => {}, prove } = options;
   const tables = new PolicyTables({ clock, onUnreadable });
   const view = openView(bus, {
     agentId,
     selector: everything('role', 'user'),
     onChange: (entry) => tables.apply(entry),
     clock,
+    ...(prove ? { prove } : {}),
   });
   return {
     ready: view.ready,
