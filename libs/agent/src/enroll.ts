@@ -39,7 +39,7 @@ export async function makeKeys(): Promise<NewKeys> {
  * the identity that was made for the first one.
  */
 export async function enroll(options: IdentityOptions): Promise<AgentState> {
-  const { joinUrls, trust, token, roles, hostname, method = 'token', views = [], signal } = options;
+  const { joinUrls, trust, token, roles, hostname, service, method = 'token', views = [], signal } = options;
   if (token === undefined) throw NoJoinToken();
   const keys = await makeKeys();
   const body = {
@@ -47,6 +47,7 @@ export async function enroll(options: IdentityOptions): Promise<AgentState> {
     token: token instanceof Secret ? token.reveal() : token,
     roles: [...roles],
     hostname,
+    ...(service === undefined ? {} : { service }),
     joinId: randomUUID(),
     ...(await requestFor(keys, views)),
   };
@@ -54,7 +55,8 @@ export async function enroll(options: IdentityOptions): Promise<AgentState> {
     const joinUrl = joinUrls[count % joinUrls.length]!;
     const anchor = await findAnchor(trust, joinUrl, signal);
     const url = new URL('/v1/join', joinUrl).href;
-    return stateFrom(url, keys, views, await ask({ url, body, tls: anchoredTls(anchor), signal }));
+    const reply = await ask({ url, body, tls: anchoredTls(anchor), signal });
+    return { ...stateFrom(url, keys, views, reply), ...(service === undefined ? {} : { service }) };
   });
 }
 

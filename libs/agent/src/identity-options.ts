@@ -1,3 +1,4 @@
+import type { ControlPlaneService } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { TrustSource } from './trust-anchor.ts';
@@ -12,6 +13,8 @@ export interface IdentityOptions {
   /** System roles: Kube, Discovery, Proxy, Auth. */
   readonly roles: readonly string[];
   readonly hostname: string;
+  /** Which service of the control plane this is, where `roles` has Auth. */
+  readonly service?: ControlPlaneService | undefined;
   readonly method?: string;
   /** Where the identity is kept over restarts; without it every start joins anew. */
   readonly dataDir?: string | undefined;

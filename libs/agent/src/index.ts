@@ -7,7 +7,7 @@ export {
   startHeartbeat,
 } from './heartbeat.ts';
 export type { IdentityOptions } from './identity-options.ts';
-export { joinProcess, type JoinedProcess, type ProcessOptions } from './join-process.ts';
+export { type BesideOthers, joinProcess, type JoinedProcess, type ProcessOptions } from './join-process.ts';
 export { ControlPlaneUnavailable, RefusedByControlPlane, UnexpectedAnswer } from './join-client.ts';
 export { type AgentIdentity, openIdentity } from './open-identity.ts';
 export { PinMismatch, type TrustSource, UnreadableCa } from './trust-anchor.ts';

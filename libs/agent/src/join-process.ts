@@ -1,4 +1,5 @@
 import { type Bus, type BusOptions, connectBus, inboxPrefix } from '@postern/bus';
+import { messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { IdentityOptions } from './identity-options.ts';
 import { type AgentIdentity, openIdentity } from './open-identity.ts';
@@ -9,11 +10,15 @@ export interface JoinedProcess extends AsyncDisposable {
   readonly bus: Bus;
 }
 
-/** How to join and where the bus is. */
-export interface ProcessOptions extends IdentityOptions {
-  readonly telemetry: Telemetry;
+/** What a service is told that runs in one process with others. */
+export interface BesideOthers {
   /** Where the bus is inside the trusted network; others go where they are told when they join. */
   readonly busServers?: BusOptions['servers'] | undefined;
+}
+
+/** How to join and where the bus is. */
+export interface ProcessOptions extends IdentityOptions, BesideOthers {
+  readonly telemetry: Telemetry;
 }
 
 /** Joins the cluster and connects to the bus with the credential of that identity, whatever its latest renewal brought. */
@@ -32,6 +37,16 @@ export async function joinProcess({ busServers, ...options }: ProcessOptions): P
       ...(jwt === undefined ? {} : { creds: credentials }),
     }),
   );
+  if (jwt !== undefined) scope.defer(identity.onRenewed(() => void renewBus(bus, options)));
   const open = scope.move();
   return { identity, bus, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+/** The server would end the connection with the old credential, in the middle of whatever is going on then. */
+async function renewBus(bus: Bus, { telemetry }: Pick<ProcessOptions, 'telemetry'>): Promise<void> {
+  await bus
+    .renewCredentials()
+    .catch((error: unknown) =>
+      telemetry.log.warn('the renewed bus credential is not in use yet', { error: messageOf(error) }),
+    );
 }

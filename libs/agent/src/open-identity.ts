@@ -18,6 +18,8 @@ export interface AgentIdentity extends AsyncDisposable {
   readonly bus: BusAccess & { readonly seed: string };
   /** Aborts when the control plane has refused to renew: the identity ends with its certificate; a restart joins anew. */
   readonly lost: AbortSignal;
+  /** Calls back after each renewal. Returns how to stop. */
+  onRenewed(listener: () => void): () => void;
   /** Renews now instead of at two thirds of the certificate's life. */
   renew(): Promise<void>;
 }
@@ -39,6 +41,7 @@ export async function openIdentity(options: IdentityOptions): Promise<AgentIdent
       return { ...renewal.state.bus, seed: renewal.state.busSeed };
     },
     lost: renewal.lost,
+    onRenewed: (listener) => renewal.onRenewed(listener),
     renew: () => renewal.renewNow(),
     [Symbol.asyncDispose]: () => renewal[Symbol.asyncDispose](),
   };
@@ -80,9 +83,10 @@ async function mayResume(state: AgentState, options: IdentityOptions): Promise<b
 
 async function whyNot(
   state: AgentState,
-  { trust, roles, clock }: IdentityOptions,
+  { trust, roles, service, clock }: IdentityOptions,
 ): Promise<string | undefined> {
   if (readCertificate(state.certificate).validToDate <= clock()) return 'it has expired';
+  if (state.service !== service) return 'it is that of another service';
   if (!(await isStillTrusted(state.hostCa, trust))) return 'another certificate authority is configured';
   try {
     const { principal } = heldFrom(state, clock).current();

@@ -25,6 +25,7 @@ export class Renewal implements AsyncDisposable {
   readonly #file: StateFile;
   readonly #closed = new AbortController();
   readonly #lost = new AbortController();
+  readonly #listeners = new Set<() => void>();
   #state: AgentState;
   #running: Promise<void> | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -50,6 +51,12 @@ export class Renewal implements AsyncDisposable {
     const { views = [], clock } = this.#options;
     const areOtherViews = views.some((view) => !this.#state.views.includes(view));
     return this.#state.pending !== undefined || areOtherViews || clock().getTime() >= this.#renewAt();
+  }
+
+  /** Calls back after each renewal. Returns how to stop. */
+  onRenewed(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   start(): void {
@@ -89,11 +96,14 @@ export class Renewal implements AsyncDisposable {
   async #renew(): Promise<void> {
     const pending = this.#state.pending ?? (await makeKeys());
     await this.#keep({ ...this.#state, pending });
-    const next = await persist('renewing', this.#options, (count) =>
+    const renewed = await persist('renewing', this.#options, (count) =>
       renew(this.held, pending, this.#options, count),
     );
+    const { service } = this.#state;
+    const next = { ...renewed, ...(service === undefined ? {} : { service }) };
     await this.#keep(next);
     this.held.replace(materialOf(next));
+    for (const listener of this.#listeners) listener();
     this.#options.telemetry.log.info('renewed the identity', {
       generation: this.held.current().principal.generation ?? 0,
       notAfter: this.held.current().principal.notAfter.toISOString(),

@@ -14,6 +14,8 @@ export const AgentState = Type.Object(
     certificate: Type.String(),
     hostCa: Type.String(),
     userCa: Type.String(),
+    /** Which service of the control plane it joined as. */
+    service: Type.Optional(Type.String()),
     bus: BusAccess,
     busSeed: Type.String(),
     busKey: Type.String(),

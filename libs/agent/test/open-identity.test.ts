@@ -139,6 +139,7 @@ describe('a process with a stored identity', () => {
   test.each([
     ['it has expired', { clock: () => new Date(Date.now() + 7_200_000) }],
     ['other roles are configured', { roles: ['Kube', 'Discovery'] }],
+    ['it is of another service', { service: 'inventory-svc' as const }],
   ])('joins anew when %s', async (_, options) => {
     const identity = restart(options);
     // With a clock two hours late the new certificate does not hold either, which is an error of its own.
@@ -176,6 +177,21 @@ describe('a process with a stored identity', () => {
 });
 
 describe('a renewal', () => {
+  test('keeps which service it is, and tells who listens that it happened', async () => {
+    const service = 'inventory-svc';
+    const first = await open({ dataDir, service });
+    let renewals = 0;
+    const stop = first.onRenewed(() => void (renewals += 1));
+    await first.renew();
+    stop();
+    await first.renew();
+    expect(renewals).toBe(1);
+    await first[Symbol.asyncDispose]();
+    await open({ dataDir, service });
+    expect(paths()).toEqual(['/v1/join', '/v1/renew', '/v1/renew']);
+    expect(plane.seen[0]!.body).toMatchObject({ service });
+  });
+
   test('brings a new key and a new bus credential, and tells who listens', async () => {
     const identity = await open({ dataDir });
     const before = { key: identity.held.current().key, seed: identity.bus.seed };

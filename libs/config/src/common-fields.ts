@@ -1,5 +1,5 @@
 import { optional } from './field.ts';
-import { address, addresses, duration, httpsUrls, list, oneOf, secretText, text } from './fields.ts';
+import { address, addresses, duration, httpsUrls, integer, list, oneOf, secretText, text } from './fields.ts';
 import { secretFile } from './secret-file.ts';
 
 /** Variables that mean the same to every service that reads them. A service's `config.ts` picks its own. */
@@ -11,6 +11,12 @@ export const common = {
   }),
   postgresUrl: secretText('POSTERN_PG_URL', { summary: 'URL of the Postgres database' }),
   natsServers: list('POSTERN_NATS_URL', { summary: 'URLs of the NATS servers, comma-separated' }),
+  natsReplicas: integer('POSTERN_NATS_REPLICAS', {
+    summary: 'copies of each JetStream stream: 3 where NATS is a cluster of three or more',
+    fallback: '1',
+    min: 1,
+    max: 5,
+  }),
   joinUrls: httpsUrls('POSTERN_JOIN_URL', { summary: 'URLs of join-svc, comma-separated' }),
   resourceUrls: httpsUrls('POSTERN_RESOURCE_URL', { summary: 'URLs of resource-svc, comma-separated' }),
   inventoryUrls: httpsUrls('POSTERN_INVENTORY_URL', { summary: 'URLs of inventory-svc, comma-separated' }),
