@@ -2,11 +2,15 @@ import type {
   AgentView,
   MeReply,
   ServedClusterView,
+  RevokeReply,
   SignedCertificate,
   SignRequest,
   StatusReply,
 } from '@postern/contracts';
 import { isPlainObject } from '@postern/core';
+import { type AuditApi, auditApi } from './audit.ts';
+import { type EventsApi, eventsApi } from './events.ts';
+import { type HistoryApi, historyApi } from './history.ts';
 import { type ResourcesApi, resourcesApi, UnreadableAnswer } from './resources.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 
@@ -29,11 +33,16 @@ export interface Api extends AsyncDisposable {
   /** `host:port` of the proxy. */
   readonly proxy: string;
   readonly resources: ResourcesApi;
+  readonly events: EventsApi;
+  readonly audit: AuditApi;
+  readonly history: HistoryApi;
   readonly inventory: {
     status(): Promise<InventoryStatus>;
     agents(options?: { connected?: boolean }): Promise<AgentView[]>;
     clusters(): Promise<ServedClusterView[]>;
   };
+  /** Ends what an agent may do, at once. */
+  revokeAgent(agentId: string, message?: string): Promise<RevokeReply>;
   status(): Promise<StatusReply>;
   me(): Promise<MeReply>;
   /** A certificate for another user: needs the right to create user certificates. */
@@ -54,7 +63,19 @@ export function openApi(options: TransportOptions): Api {
   return {
     proxy: options.proxy,
     resources: resourcesApi(transport),
+    events: eventsApi(transport),
+    audit: auditApi(get),
+    history: historyApi(transport),
     inventory: inventoryApi(get),
+    revokeAgent: async (agentId, message) =>
+      read<RevokeReply>(
+        await post(
+          `/v1/agents/${encodeURIComponent(agentId)}/revoke`,
+          message === undefined ? {} : { message },
+        ),
+        'the revoked agent',
+        ['agentId', 'bus', 'credentialsEnd'],
+      ),
     status: async () =>
       read<StatusReply>(await get('/v1/status'), 'the cluster', ['clusterName', 'version', 'caPins']),
     me: async () =>

@@ -1,4 +1,22 @@
 export { type Api, type InventoryStatus, openApi, type Ping } from './api.ts';
+export { type AuditApi, type AuditedRequest, type AuditedRequestRow, type PolicyAtReply } from './audit.ts';
+export {
+  type EventsApi,
+  type EventService,
+  type EventsPage,
+  type EventView,
+  type ParkedMessageDetail,
+  type ParkedMessageView,
+} from './events.ts';
+export {
+  type ChangeRef,
+  type ChangesReply,
+  type FieldChange,
+  type HistoryApi,
+  type ResourceChange,
+  type ResourceMoment,
+  type RestoreReply,
+} from './history.ts';
 export { kubeServer, type KubeEndpoint } from './kube-endpoint.ts';
 export {
   dataDirOf,

@@ -101,10 +101,13 @@ function commandId(): Record<string, string> {
 /** The kind whose name may be the secret itself. */
 const secretlyNamed = 'token';
 
-/** URLs end up in logs, so a token is addressed by the SHA-256 of its name, unless it is masked already. */
+/** A name as part of a path. URLs end up in logs, so a token is addressed by the SHA-256 of its name, unless it is masked. */
+export function nameInPath(kind: string, name: string): string {
+  return kind === secretlyNamed && !name.startsWith('*') ? sha256Hex(name) : encodeURIComponent(name);
+}
+
 function pathOf(kind: string, name?: string, options?: ReadOptions): string {
-  const isSecret = kind === secretlyNamed && name !== undefined && !name.startsWith('*');
-  const tail = name === undefined ? '' : `/${isSecret ? sha256Hex(name) : encodeURIComponent(name)}`;
+  const tail = name === undefined ? '' : `/${nameInPath(kind, name)}`;
   return `/v1/resources/${encodeURIComponent(kind)}${tail}${options?.withSecrets ? '?withSecrets=true' : ''}`;
 }
 
@@ -114,7 +117,8 @@ function documentsOf(body: unknown, kind: string): ResourceDocument[] {
   return items.map((item) => documentOf(item, kind));
 }
 
-function documentOf(body: unknown, kind: string): ResourceDocument {
+/** The answer as a document. */
+export function documentOf(body: unknown, kind: string): ResourceDocument {
   const isDocument =
     isPlainObject(body) && typeof body['kind'] === 'string' && isPlainObject(body['metadata']);
   if (!isDocument || typeof (body['metadata'] as { name?: unknown }).name !== 'string')

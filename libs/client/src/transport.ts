@@ -36,6 +36,8 @@ interface Call {
   readonly path: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Gives the call up; it fails then. */
+  readonly signal?: AbortSignal;
 }
 
 /** What came back of a call that succeeded. */
@@ -81,7 +83,7 @@ async function sendWithRetry(agent: Agent, options: TransportOptions, call: Call
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await sendOnce(agent, options, call);
     if ('answer' in outcome) return outcome.answer;
-    if (!outcome.retry || attempt === attempts) throw outcome.error;
+    if (!outcome.retry || attempt === attempts || call.signal?.aborted) throw outcome.error;
     await delay((options.backoffMs ?? 100) * 4 ** (attempt - 1) * (0.75 + Math.random() / 2));
   }
 }
@@ -95,6 +97,7 @@ async function sendOnce(agent: Agent, options: TransportOptions, call: Call): Pr
       method: call.method,
       headers: { accept: 'application/json', ...(call.body === undefined ? {} : jsonBody), ...call.headers },
       body: call.body === undefined ? null : JSON.stringify(call.body),
+      signal: call.signal ?? null,
     });
     return await outcomeOf(response, options.proxy);
   } catch (error) {
