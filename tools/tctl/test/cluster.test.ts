@@ -114,6 +114,23 @@ describe('tctl inventory', () => {
   });
 
   test.each([
+    ['told', 'has closed its connections'],
+    ['pending', 'CANNOT BE REACHED NOW'],
+    ['cannot-be-told', 'CANNOT BE TOLD'],
+  ] as const)('revoke says what became of it on the bus: %s', async (bus, said) => {
+    plane.revokedOnBus = bus;
+    const { code, out } = await run(['inventory', 'revoke', 'a1', '--message=stolen']);
+    expect([code, out]).toEqual([0, expect.stringContaining('Agent "a1" has been revoked')]);
+    expect(out).toContain(said);
+    expect(out.includes('2026-11-22T02:00:00.000Z')).toBe(bus !== 'told');
+  });
+
+  test('revoke of an agent that never joined fails', async () => {
+    const { code, err } = await run(['inventory', 'revoke', 'a/../b']);
+    expect([code, err]).toEqual([5, expect.stringContaining('no agent a/../b has joined')]);
+  });
+
+  test.each([
     [['inventory', 'status', '--format=xml'], 'ERROR: unknown format: "xml"\n'],
     [['inventory', 'ls', '--format=xml'], 'ERROR: unknown format "xml", must be one of ["text", "json"]\n'],
   ])('%j is refused', async (args, err) => {

@@ -6,11 +6,13 @@ import {
   on,
   required,
   tableText,
+  text,
   textOr,
   yamlText,
 } from '@postern/cli';
-import type { Api, ResourceDocument } from '@postern/client';
+import type { Api, ResourceDocument, ResourceMoment } from '@postern/client';
 import { failure } from '@postern/core';
+import { momentOf } from '../history/moment.ts';
 import { orNotFound } from '../resources/not-found.ts';
 import { parseReferences, type Reference } from '../resources/reference.ts';
 import { resourceTable } from '../resources/resource-table.ts';
@@ -21,6 +23,18 @@ const MixedKinds = failure(
   () => 'mixed resource types only support YAML formatting',
 );
 
+const OnlyOneAtATime = failure(
+  'invalid_argument',
+  'tctl.at_needs_name',
+  () => '--at shows resources that are named: write type/name',
+);
+
+const NoPastSecrets = failure(
+  'invalid_argument',
+  'tctl.no_past_secrets',
+  () => 'secrets of the past are not kept: leave out --with-secrets or --at',
+);
+
 export const get = command({
   name: 'get',
   summary: 'Print resources',
@@ -28,6 +42,7 @@ export const get = command({
   flags: {
     format: textOr('yaml', '--format <format>', 'yaml, json or text'),
     withSecrets: on('--with-secrets', 'Include secret fields'),
+    at: text('--at <moment>', 'As it was: a revision, a time, a day, or how long ago'),
     verbose: on('-v, --verbose', 'Do not shorten text output'),
   },
   async run(context, { args, flags }) {
@@ -35,11 +50,15 @@ export const get = command({
     const references = await referencesOf(args.refs);
     const kinds = new Set(references.map(({ kind }) => kind));
     if (kinds.size > 1 && format !== 'yaml') throw MixedKinds();
+    const at = flags.at === undefined ? undefined : momentOf(flags.at, context.clock());
+    if (at && references.some(({ name }) => name === undefined)) throw OnlyOneAtATime();
+    if (at && flags.withSecrets) throw NoPastSecrets();
     const api = await context.api();
     // An export of everything is for putting it back, which needs the secrets.
     const withSecrets = flags.withSecrets || args.refs === 'all';
     const resources: ResourceDocument[] = [];
-    for (const reference of references) resources.push(...(await read(api, reference, withSecrets)));
+    for (const reference of references)
+      resources.push(...(await read(api, reference, { withSecrets, ...(at ? { at } : {}) })));
     await print(context, { format, kind: references[0]!.kind, resources, verbose: flags.verbose });
   },
 });
@@ -57,10 +76,20 @@ async function referencesOf(refs: string): Promise<Reference[]> {
   return kinds.map(({ kind }) => ({ kind }));
 }
 
-async function read(api: Api, { kind, name }: Reference, withSecrets: boolean): Promise<ResourceDocument[]> {
-  if (name !== undefined)
-    return [await orNotFound({ kind, name }, api.resources.get(kind, name, { withSecrets }))];
-  return api.resources.list(kind, { withSecrets });
+interface Reading {
+  readonly withSecrets: boolean;
+  readonly at?: ResourceMoment;
+}
+
+async function read(
+  api: Api,
+  { kind, name }: Reference,
+  { withSecrets, at }: Reading,
+): Promise<ResourceDocument[]> {
+  if (name === undefined) return api.resources.list(kind, { withSecrets });
+  // The server says when there was one, which is more than that there is none now.
+  if (at) return [await api.history.at(kind, name, at)];
+  return [await orNotFound({ kind, name }, api.resources.get(kind, name, { withSecrets }))];
 }
 
 async function print({ terminal }: CliContext, { format, kind, resources, verbose }: Output): Promise<void> {

@@ -1,11 +1,19 @@
 import type { Tool } from '@postern/cli';
+import { auditLs } from './audit-ls.ts';
 import { authSign } from './auth-sign.ts';
 import { create } from './create.ts';
 import { edit } from './edit.ts';
+import { eventsParkedDrop } from './events-parked-drop.ts';
+import { eventsParkedLs } from './events-parked-ls.ts';
+import { eventsParkedRetry } from './events-parked-retry.ts';
+import { eventsTail } from './events-tail.ts';
 import { get } from './get.ts';
+import { history } from './history.ts';
 import { inventoryLs } from './inventory-ls.ts';
+import { inventoryRevoke } from './inventory-revoke.ts';
 import { inventoryStatus } from './inventory-status.ts';
 import { kubeLs } from './kube-ls.ts';
+import { restore } from './restore.ts';
 import { rm } from './rm.ts';
 import { status } from './status.ts';
 import { tokensAdd } from './tokens-add.ts';
@@ -17,6 +25,7 @@ import { usersLs } from './users-ls.ts';
 import { usersRm } from './users-rm.ts';
 import { usersUpdate } from './users-update.ts';
 import { version } from './version.ts';
+import { why } from './why.ts';
 
 /** The admin tool. One file per command, and one line here. */
 export const tctl: Tool = {
@@ -24,8 +33,11 @@ export const tctl: Tool = {
   summary: 'Manage resources, users, tokens and agents of a cluster',
   hasIdentity: true,
   groups: {
+    audit: 'See what was asked of clusters',
     auth: 'Make identity files and kubeconfigs',
-    inventory: 'See which agents have joined',
+    events: 'See what happens, and what could not be handled',
+    parked: 'List, retry or drop the messages that could not be handled',
+    inventory: 'See which agents have joined, and revoke them',
     kube: 'See which Kubernetes clusters are served',
     tokens: 'Manage join tokens',
     users: 'Manage users',
@@ -36,6 +48,8 @@ export const tctl: Tool = {
     edit,
     rm,
     update,
+    history,
+    restore,
     tokensAdd,
     tokensLs,
     tokensRm,
@@ -47,7 +61,14 @@ export const tctl: Tool = {
     kubeLs,
     inventoryStatus,
     inventoryLs,
+    inventoryRevoke,
     authSign,
+    auditLs,
+    why,
+    eventsTail,
+    eventsParkedLs,
+    eventsParkedRetry,
+    eventsParkedDrop,
     version,
   ],
 };
