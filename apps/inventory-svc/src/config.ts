@@ -4,6 +4,7 @@ import { common, type ConfigOf, duration } from '@postern/config';
 export const inventoryConfig = {
   postgresUrl: common.postgresUrl,
   natsServers: common.natsServers,
+  natsReplicas: common.natsReplicas,
   joinUrls: common.joinUrls,
   joinToken: common.joinToken,
   caPins: common.caPins,

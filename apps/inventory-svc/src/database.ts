@@ -36,6 +36,7 @@ interface ServedReportTable {
 
 export interface KubeRequestTable {
   event_id: string;
+  request_id: string;
   at: Date;
   username: string;
   session: string;

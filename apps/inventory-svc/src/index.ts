@@ -10,5 +10,6 @@ export {
   type InventoryServiceDeps,
   type RegisteredClusters,
 } from './service.ts';
+export { inventoryProjections } from './projections.ts';
 export { openInventoryStore } from './open-store.ts';
 export { startInventorySvc } from './start.ts';

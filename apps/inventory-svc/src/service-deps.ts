@@ -1,5 +1,7 @@
 import { mayRule, userNameOf } from '@postern/access';
 import { type Clock, failure } from '@postern/core';
+import type { EventDesk } from '@postern/event-routes';
+import type { EventStore } from '@postern/event-store';
 import { type AllowRule, allowIf } from '@postern/http';
 import type { Policy, UserState } from '@postern/policy';
 import type { Principal } from '@postern/identity';
@@ -17,6 +19,8 @@ export const PolicyTooOld = failure(
 /** What the operations of this service work with. */
 export interface ServiceDeps {
   readonly db: Kysely<InventoryDb>;
+  readonly store: Pick<EventStore<InventoryDb>, 'find'>;
+  readonly events: EventDesk;
   readonly policy: Policy;
   readonly registered: RegisteredLabels;
   readonly clock: Clock;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { startHeartbeat } from '@postern/agent';
 import { type Bus, EventStreamTarget, eventStream, factStream } from '@postern/bus';
 import type { Clock } from '@postern/core';
-import { type EventStore, startRelay } from '@postern/event-store';
+import { eventRoutes, openEventDesk } from '@postern/event-routes';
+import { type EventStore, openParking, startInboxSweep, startRelay } from '@postern/event-store';
 import { type HttpServer, httpServer, type ListenAddress, type Readiness, type Route } from '@postern/http';
 import { type HeldIdentity, spiffeId } from '@postern/identity';
 import type { Policy } from '@postern/policy';
@@ -13,19 +14,32 @@ import { listAgents } from './agents/list-agents.ts';
 import { listenToAgents } from './agents/listen-to-agents.ts';
 import { showStatus } from './agents/show-status.ts';
 import { consumeFacts } from './audit/fact-consumer.ts';
-import { kubeRequestList } from './audit/kube-request-list.ts';
+import { getRequest } from './audit/get-request.ts';
+import { listRequests } from './audit/list-requests.ts';
 import { listClusters } from './clusters/list-clusters.ts';
 import type { RegisteredLabels } from './clusters/visible-clusters.ts';
 import type { InventoryConfig } from './config.ts';
 import type { InventoryDb } from './database.ts';
+import { inventoryProjections } from './projections.ts';
 import { Presence } from './presence/presence.ts';
-import type { ServiceDeps } from './service-deps.ts';
+import { may, type ServiceDeps } from './service-deps.ts';
 
 /** Folder of this service's SQL migrations, for `openEventStore`. */
 export const inventoryMigrations = join(import.meta.dirname, '../migrations');
 
 /** Every operation of this service. */
-export const inventoryRoutes: readonly Route<ServiceDeps>[] = [showStatus, listAgents, listClusters];
+export const inventoryRoutes: readonly Route<ServiceDeps>[] = [
+  showStatus,
+  listAgents,
+  listClusters,
+  listRequests,
+  getRequest,
+  ...eventRoutes<ServiceDeps>({
+    context: 'inventory',
+    may: (verb) => may(verb, 'event'),
+    desk: ({ events }) => events,
+  }),
+];
 
 /** What the service runs on; whoever opened it closes it. */
 export interface InventoryServiceDeps {
@@ -54,7 +68,8 @@ interface RegisteredCluster {
 export type InventoryServiceConfig = Pick<
   InventoryConfig,
   'flushMs' | 'scanMs' | 'retentionMs' | 'maxPolicyAgeMs' | 'heartbeatIntervalMs'
->;
+> &
+  Partial<Pick<InventoryConfig, 'natsReplicas'>>;
 
 /** A running replica. */
 export interface InventoryService extends AsyncDisposable {
@@ -69,16 +84,20 @@ export async function inventoryService(
   await using opening = new AsyncDisposableStack();
   const { store, bus, identity, policy, clusters, telemetry, clock, readiness } = deps;
   const { clusterName, principal } = identity.current();
-  const rebuilt = await rebuildChanged(store, [kubeRequestList]);
+  const rebuilt = await rebuildChanged(store, inventoryProjections.withAppend);
   if (rebuilt.length > 0)
     telemetry.log.info('projections were rebuilt from events', { projections: rebuilt });
-  await bus.reconcileStreams([eventStream('inventory'), factStream()]);
+  const streams = { replicas: config.natsReplicas ?? 1 };
+  await bus.reconcileStreams([eventStream('inventory', streams), factStream(streams)]);
   opening.use(startRelay({ store, target: new EventStreamTarget(bus, store.context), telemetry }));
   const presence = opening.use(
     new Presence({ store, bus, telemetry, clock, actor: spiffeId(principal) }, config),
   );
   opening.defer(listenToAgents({ bus, presence, db: store.db, telemetry, clock }));
-  const facts = opening.use(consumeFacts({ bus, store, telemetry, clusterName, clock }));
+  const parking = opening.use(openParking({ store, telemetry }));
+  opening.use(startInboxSweep(store, { telemetry }));
+  const facts = opening.use(consumeFacts({ bus, store, parking, telemetry, clusterName, clock }));
+  const events = openEventDesk({ store, bus, parking });
   const server = opening.use(
     httpServer<ServiceDeps>({
       identity,
@@ -87,10 +106,11 @@ export async function inventoryService(
       clock,
       routes: inventoryRoutes,
       ...(readiness ? { readiness } : {}),
-      deps: { db: store.db, policy, registered: labelsIn(clusters), clock, ...config },
+      deps: { db: store.db, store, events, policy, registered: labelsIn(clusters), clock, ...config },
     }),
   );
   opening.use(heartbeats(deps, config));
+  opening.defer(() => events.close());
   const open = opening.move();
   return {
     listen: async (address) => {

@@ -4,6 +4,7 @@ import { openView } from '@postern/bus';
 import { everything, selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
+import { signViewProof } from '@postern/identity';
 import { openPolicy } from '@postern/policy';
 import { type Logger, startTelemetry } from '@postern/telemetry';
 import type { InventoryConfig } from './config.ts';
@@ -32,6 +33,7 @@ export async function startInventorySvc(config: InventoryConfig): Promise<Runnin
       trust: { caPin: config.caPins, caFile: config.caFile },
       token: config.joinToken,
       roles: ['Auth'],
+      service: 'inventory-svc',
       hostname: hostname(),
       dataDir: config.dataDir,
       busServers: config.natsServers,
@@ -41,8 +43,9 @@ export async function startInventorySvc(config: InventoryConfig): Promise<Runnin
     }),
   );
   const store = opening.use(await openInventoryStore(config.postgresUrl, { telemetry, clock }));
-  const policy = opening.use(openPolicy(bus, identity.agentId, { clock }));
-  const view = { agentId: identity.agentId, selector: selectors.clusters, clock };
+  const prove = (hash: string) => signViewProof(identity.held, { hash }, clock);
+  const policy = opening.use(openPolicy(bus, identity.agentId, { clock, prove }));
+  const view = { agentId: identity.agentId, selector: selectors.clusters, clock, prove };
   const clusters = opening.use(openView(bus, view));
   const deps = { store, bus, identity: identity.held, policy, clusters, telemetry, clock, readiness };
   const service = opening.use(await inventoryService(deps, config));

@@ -1,23 +1,25 @@
 import { type DataOf, KubeRequestAudited, type StoredEvent } from '@postern/contracts';
-import { onMany, projection } from '@postern/projections';
+import { insertRows, onMany, projection } from '@postern/projections';
 import type { InventoryDb, KubeRequestTable } from '../database.ts';
 
 /** What was asked of clusters, for searching. Written with the events. */
 export const kubeRequestList = projection<InventoryDb>(
   'kube_request_list',
-  1,
+  2,
   ['kube_request'],
   onMany(KubeRequestAudited, (db, requests) =>
-    db
-      .insertInto('kube_request')
-      .values(requests.map(({ data, event }) => rowOf(data, event)))
-      .execute(),
+    insertRows(
+      db,
+      'kube_request',
+      requests.map(({ data, event }) => rowOf(data, event)),
+    ),
   ),
 );
 
 function rowOf(data: DataOf<typeof KubeRequestAudited>, event: StoredEvent): KubeRequestTable {
   return {
     event_id: event.id,
+    request_id: data.requestId,
     at: new Date(event.meta.occurredAt ?? event.at),
     username: data.user,
     session: data.session,

@@ -1,0 +1,9 @@
+import type { ServiceProjections } from '@postern/projections';
+import { kubeRequestList } from './audit/kube-request-list.ts';
+import type { InventoryDb } from './database.ts';
+
+/** Every projection of this service. */
+export const inventoryProjections: ServiceProjections<InventoryDb> = {
+  withAppend: [kubeRequestList],
+  behindBus: [],
+};
