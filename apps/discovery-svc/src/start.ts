@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { joinProcess } from '@postern/agent';
+import { type BesideOthers, joinProcess } from '@postern/agent';
 import { selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
@@ -17,7 +17,10 @@ export interface RunningDiscoverySvc extends AsyncDisposable {
 }
 
 /** Starts discovery-svc with everything it needs, alone in its process or beside others. Answers once it is ready. */
-export async function startDiscoverySvc(config: DiscoveryConfig): Promise<RunningDiscoverySvc> {
+export async function startDiscoverySvc(
+  config: DiscoveryConfig,
+  { busServers }: BesideOthers = {},
+): Promise<RunningDiscoverySvc> {
   await using opening = new AsyncDisposableStack();
   const section = await readSection(config);
   const readiness = new Readiness();
@@ -31,6 +34,7 @@ export async function startDiscoverySvc(config: DiscoveryConfig): Promise<Runnin
       roles: ['Discovery'],
       hostname: hostname(),
       dataDir: config.dataDir,
+      busServers,
       views: [selectorHash(discoverySelector)],
       telemetry,
       clock,

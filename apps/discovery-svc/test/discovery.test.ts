@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Bus, connectBus, putViewEntry, readViewPage, removeViewEntry, viewStream } from '@postern/bus';
+import { type Bus, connectBus, readViewPage, storeViewEntry, viewStream } from '@postern/bus';
 import {
   anyAgent,
   type Heartbeat,
@@ -29,7 +29,7 @@ beforeAll(async () => {
   control.subscribe(anyAgent.openView, {}, (message) => message.respond({ ok: true, hash }));
   control.subscribe(anyAgent.snapshot, {}, async (message) => {
     const request = message.json() as SnapshotRequest;
-    message.respond(await readViewPage(control, request.hash, request.after));
+    message.respond(await readViewPage(control, { hash: request.hash, generation: 1 }, request.after));
   });
   await control.flush();
 });
@@ -52,7 +52,7 @@ function entry(name: string, group: string, region: string, rev = 1): ViewEntry 
 
 describe('a member of a discovery group', () => {
   test('says that it is there and follows the resources of its group', async () => {
-    await putViewEntry(control, hash, entry('before', 'g', 'eu-west-1'));
+    await storeViewEntry(control, { hash, generation: 1 }, entry('before', 'g', 'eu-west-1'));
     const heartbeats: Heartbeat[] = [];
     control.subscribe(anyAgent.heartbeat, {}, (message) => void heartbeats.push(message.json() as Heartbeat));
     await control.flush();
@@ -69,14 +69,18 @@ describe('a member of a discovery group', () => {
     const regions = () =>
       service.matchers().map(({ source, matcher }) => [source, 'regions' in matcher ? matcher.regions : []]);
     expect(regions()).toEqual([['discovery_config/before', ['eu-west-1']]]);
-    await putViewEntry(control, hash, entry('before', 'g', 'eu-west-2', 2));
-    await putViewEntry(control, hash, entry('other', 'another-group', 'us-east-1'));
-    await putViewEntry(control, hash, entry('bad', 'g', 'nowhere'));
+    await storeViewEntry(control, { hash, generation: 1 }, entry('before', 'g', 'eu-west-2', 2));
+    await storeViewEntry(control, { hash, generation: 1 }, entry('other', 'another-group', 'us-east-1'));
+    await storeViewEntry(control, { hash, generation: 1 }, entry('bad', 'g', 'nowhere'));
     await eventually(regions).toEqual([['discovery_config/before', ['eu-west-2']]]);
     await eventually(() => telemetry.lines.some((line) => line.includes('does not support region'))).toBe(
       true,
     );
-    await removeViewEntry(control, hash, { kind: 'discovery_config', id: 'before', rev: 3 });
+    await storeViewEntry(
+      control,
+      { hash, generation: 1 },
+      { kind: 'discovery_config', id: 'before', rev: 3, revision: '' },
+    );
     await eventually(regions).toEqual([]);
     await eventually(() => heartbeats.at(0)).toMatchObject({ agentId: 'd1', services: ['Discovery'] });
     await service[Symbol.asyncDispose]();

@@ -8,6 +8,7 @@ export const joinConfig = {
   clusterName: common.clusterName,
   postgresUrl: common.postgresUrl,
   natsServers: common.natsServers,
+  natsReplicas: common.natsReplicas,
   listen: common.listen,
   diagListen: common.diagListen,
   publicAddrs: common.publicAddrs,
@@ -24,6 +25,17 @@ export const joinConfig = {
   busAccountSeed: optional(
     secretFile('POSTERN_BUS_ACCOUNT_SEED_FILE', {
       summary: 'file with the seed of the NATS account; without it the bus asks nobody for a credential',
+    }),
+  ),
+  busCaFile: optional(
+    text('POSTERN_BUS_CA_FILE', {
+      summary: 'file with the authority of the certificate of the bus (PEM), where it is a private one',
+    }),
+  ),
+  busOperator: optional(
+    secretFile('POSTERN_BUS_OPERATOR_FILE', {
+      summary:
+        'file with the seeds of the NATS operator and its system account; without it no agent is revoked on the bus',
     }),
   ),
   busServers: optional(

@@ -15,6 +15,11 @@ export interface JoinDb {
     readonly sealed_key: string;
     readonly created_at: Generated<Date>;
   };
+  readonly bus_revocation: {
+    readonly bus_key: string;
+    readonly agent_id: string;
+    readonly ends_at: Date;
+  };
   readonly agent_key: {
     readonly agent_id: string;
     readonly key: string;

@@ -1,9 +1,11 @@
 import type { Clock } from '@postern/core';
+import type { EventDesk } from '@postern/event-routes';
 import type { HeldIdentity } from '@postern/identity';
 import type { Policy } from '@postern/policy';
 import type { Telemetry } from '@postern/telemetry';
 import type { Certifier } from './authorities/certify.ts';
 import type { BusAccessIssuer } from './bus/bus-access.ts';
+import type { Revocations } from './bus/revocations.ts';
 import type { JoinStore } from './database.ts';
 import type { JoinLimiter } from './joins/limiter.ts';
 import type { TokenList } from './joins/tokens.ts';
@@ -11,11 +13,15 @@ import type { TokenList } from './joins/tokens.ts';
 /** What the operations of join-svc work with. */
 export interface JoinDeps {
   readonly store: JoinStore;
+  readonly events: EventDesk;
   readonly certifier: Certifier;
   readonly identity: HeldIdentity;
   readonly tokens: TokenList;
   readonly limiter: JoinLimiter;
   readonly busAccess: BusAccessIssuer;
+  readonly revocations: Pick<Revocations, 'tell'>;
+  /** Says goodbye in the name of an agent that can say nothing any more. */
+  readonly sayGoodbye: (agentId: string) => void;
   readonly policy: Policy;
   /** Whether roles and users are known. */
   readonly policyReady: () => boolean;

@@ -1,8 +1,11 @@
+import { eventRoutes } from '@postern/event-routes';
 import type { Route } from '@postern/http';
+import { revokeAgentRoute } from './agents/revoke-agent.ts';
 import { statusRoute, trustRoute } from './authorities/routes.ts';
 import type { JoinDeps } from './deps.ts';
 import { joinRoute, renewRoute } from './joins/routes.ts';
 import { meRoute } from './sessions/me.ts';
+import { may } from './sessions/may.ts';
 import { certificatesRoute, signRoute } from './sessions/sign.ts';
 
 /** Every HTTP operation of join-svc. */
@@ -14,4 +17,10 @@ export const routes: readonly Route<JoinDeps>[] = [
   certificatesRoute,
   statusRoute,
   meRoute,
+  revokeAgentRoute,
+  ...eventRoutes<JoinDeps>({
+    context: 'join',
+    may: (verb) => may(verb, 'event'),
+    desk: ({ events }) => events,
+  }),
 ];

@@ -1,7 +1,9 @@
 import { type HeartbeatOptions, startHeartbeat } from '@postern/agent';
-import { type Bus, eventStream, eventStreamTarget, openView } from '@postern/bus';
+import { type Bus, type BusOperator, eventStreamTarget, openView } from '@postern/bus';
+import { keepStreams } from './bus/keep-streams.ts';
 import type { Clock } from '@postern/core';
-import { startRelay } from '@postern/event-store';
+import { openEventDesk } from '@postern/event-routes';
+import { openParking, startRelay } from '@postern/event-store';
 import { type HttpServer, httpServer, type Readiness } from '@postern/http';
 import { type HeldIdentity, sealerFrom, spiffeId } from '@postern/identity';
 import { openPolicy } from '@postern/policy';
@@ -17,7 +19,10 @@ import type { JoinStore } from './database.ts';
 import type { JoinDeps } from './deps.ts';
 import { writeCaFile } from './files.ts';
 import { busAccessIssuer } from './bus/bus-access.ts';
-import { ownSelectors } from './bus/own-access.ts';
+import { ownCredentialLifeMs, ownSelectors } from './bus/own-access.ts';
+import { isRevoked } from './agents/revoke-agent.ts';
+import { keepRevocations } from './bus/revocations.ts';
+import { sayGoodbye } from './bus/say-goodbye.ts';
 import { JoinLimiter } from './joins/limiter.ts';
 import { tokenList, type TokenView } from './joins/tokens.ts';
 import { routes } from './routes.ts';
@@ -28,6 +33,8 @@ export interface JoinServiceDeps {
   readonly bus: Bus;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
+  /** How the bus is told of revoked agents. */
+  readonly operator?: BusOperator | undefined;
   /** Name of this process; the one its bus connection was made with. */
   readonly agentId?: string;
   /** Shared with the diagnostics listener. */
@@ -40,7 +47,14 @@ export interface JoinService extends AsyncDisposable {
   listen(address: JoinConfig['listen']): ReturnType<HttpServer['listen']>;
 }
 
-export type JoinServiceConfig = Omit<JoinConfig, 'postgresUrl' | 'listen' | 'diagListen' | 'telemetry'> & {
+export type JoinServiceConfig = Omit<
+  JoinConfig,
+  'postgresUrl' | 'listen' | 'diagListen' | 'telemetry' | 'busOperator' | 'busCaFile' | 'natsReplicas'
+> & {
+  /** Copies of each JetStream stream; 1 where absent. */
+  readonly natsReplicas?: number;
+  /** PEM of the authority of the bus, for joiners. */
+  readonly busCa?: string | undefined;
   /** Milliseconds after which a refused join is answered, whatever the reason. */
   readonly refusalAfterMs?: number;
 };
@@ -51,21 +65,20 @@ const refusalAfterMs = 1_000;
 export async function joinService(deps: JoinServiceDeps, config: JoinServiceConfig): Promise<JoinService> {
   await using opening = new AsyncDisposableStack();
   const { store, bus, telemetry, clock } = deps;
-  const authorities = await openAuthorities(
-    { store, clock, sealer: sealerFrom(config.key) },
-    config.clusterName,
-  );
+  const sealer = sealerFrom(config.key);
+  const authorities = await openAuthorities({ store, clock, sealer }, config.clusterName);
   const certifier: Certifier = { authorities, clock, publicAddrs: config.publicAddrs ?? [] };
   const jobs = opening.use(backgroundJobs(telemetry));
   const { agentId = `join-svc-${randomUUID()}` } = deps;
   const { held, renew } = await issueOwnIdentity(certifier, { id: agentId, lifeMs: config.agentTtlMs });
   jobs.keepFresh('the certificate of this service', config.agentTtlMs, renew);
   await writeFiles({ store, certifier, clock, jobs, by: spiffeId(held.current().principal) }, config);
-  await bus.reconcileStreams([eventStream('join')]);
+  opening.use(await keepBus({ bus, jobs, telemetry }, config));
   opening.use(startRelay({ store, target: eventStreamTarget(bus, 'join'), telemetry }));
-  const policy = opening.use(openPolicy(bus, agentId, { clock }));
-  const view = openTokenView(bus, agentId);
-  opening.defer(() => view.close());
+  const revocations = opening.use(keepRevocations({ store, operator: deps.operator, telemetry, clock }));
+  const parking = opening.use(openParking({ store, telemetry }));
+  const events = openEventDesk({ store, bus, parking });
+  const views = opening.use(openViews({ bus, agentId, clock }, config));
   const server = opening.use(
     httpServer<JoinDeps>({
       identity: held,
@@ -73,16 +86,18 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
       telemetry,
       clock,
       routes,
+      isRevoked: (id) => isRevoked(store, id),
       ...(deps.readiness ? { readiness: deps.readiness } : {}),
       deps: {
         store,
+        events,
         certifier,
         identity: held,
-        tokens: tokenList(view, config.serviceToken),
+        ...views.known,
         limiter: new JoinLimiter(clock),
         busAccess: busAccessIssuer(config, { telemetry, clock }),
-        policy,
-        policyReady: current(policy.ready, () => policy.ageMs()),
+        revocations,
+        sayGoodbye: (id) => sayGoodbye(bus, id),
         telemetry,
         clock,
         agentTtlMs: config.agentTtlMs,
@@ -91,6 +106,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
       },
     }),
   );
+  opening.defer(() => events.close());
   opening.use(heartbeat({ bus, telemetry, clock }, agentId, config.heartbeatIntervalMs));
   const open = opening.move();
   return {
@@ -101,6 +117,43 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
       return listening;
     },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+interface BusDuties {
+  readonly bus: Bus;
+  readonly jobs: BackgroundJobs;
+  readonly telemetry: Telemetry;
+}
+
+/** Where the bus asks for credentials, join-svc signs its own. */
+async function keepBus(
+  { bus, jobs, telemetry }: BusDuties,
+  { busAccountSeed, natsReplicas = 1 }: JoinServiceConfig,
+): Promise<Disposable> {
+  const renew = () => bus.renewCredentials();
+  if (busAccountSeed) jobs.keepFresh('the bus credential of this service', ownCredentialLifeMs, renew);
+  return keepStreams(bus, telemetry, { replicas: natsReplicas });
+}
+
+interface Views extends AsyncDisposable {
+  readonly known: Pick<JoinDeps, 'tokens' | 'policy' | 'policyReady'>;
+}
+
+/** What is known of tokens, roles and users. */
+function openViews(
+  { bus, agentId, clock }: { readonly bus: Bus; readonly agentId: string; readonly clock: Clock },
+  { serviceToken }: JoinServiceConfig,
+): Views {
+  const policy = openPolicy(bus, agentId, { clock });
+  const view = openTokenView(bus, agentId);
+  const policyReady = current(policy.ready, () => policy.ageMs());
+  return {
+    known: { tokens: tokenList(view, serviceToken), policy, policyReady },
+    [Symbol.asyncDispose]: async () => {
+      await view.close();
+      await policy[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import { type AgentIdentity, type IdentityOptions, openIdentity } from '@postern
 import { systemClock } from '@postern/core';
 import { caPin } from '@postern/identity';
 import { silentTelemetry } from '@postern/telemetry';
+import { memoryParking } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type ControlPlane,
@@ -79,6 +80,7 @@ test('every event of a join reaches the bus', async () => {
   const consumption = plane.bus.consume({
     stream: 'EVT_JOIN',
     durable: 'test',
+    parking: memoryParking(),
     handler: async (message) => void seen.push(message.event().stream),
   });
   await expect.poll(() => seen.includes(`agent/${identity.agentId}`), { timeout: 10_000 }).toBe(true);

@@ -2,8 +2,20 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Bus, connectBus, createUserKey } from '@postern/bus';
-import type { IssuedIdentity, StoredEvent } from '@postern/contracts';
+import {
+  allStreams,
+  type Bus,
+  type BusCredentials,
+  connectBus,
+  createUserKey,
+  inboxPrefix,
+  openBusOperator,
+  type OperatorConfig,
+  operatorServerConfig,
+  permissionsOf,
+  userJwt,
+} from '@postern/bus';
+import type { ControlPlaneService, IssuedIdentity, StoredEvent } from '@postern/contracts';
 import { type Clock, Secret, sha256Hex, systemClock } from '@postern/core';
 import {
   assertionHeader,
@@ -15,9 +27,9 @@ import {
   readIdentityFile,
   signAssertion,
 } from '@postern/identity';
-import { joinService, type JoinServiceConfig, openJoinStore } from '../src/index.ts';
+import { joinService, type JoinServiceConfig, openJoinStore, ownAccess } from '../src/index.ts';
 import { type SilentTelemetry, silentTelemetry } from '@postern/telemetry';
-import { testNats, testPostgres } from '@postern/testkit';
+import { type TestNats, testNats, testPostgres } from '@postern/testkit';
 import { Agent, request } from 'undici';
 import { startViews, type Views } from './views.ts';
 
@@ -28,11 +40,18 @@ export const clusterName = 'postern';
 export interface ControlPlane extends AsyncDisposable {
   readonly views: Views;
   readonly bus: Bus;
+  readonly nats: TestNats;
   readonly telemetry: SilentTelemetry;
   readonly pgUrl: string;
   readonly dataDir: string;
-  replica(options?: Partial<JoinServiceConfig> & { readonly clock?: Clock }): Promise<Replica>;
+  replica(options?: ReplicaOptions): Promise<Replica>;
 }
+
+type ReplicaOptions = Partial<JoinServiceConfig> & {
+  readonly clock?: Clock;
+  /** Where the bus has an operator: whether this replica holds its key. */
+  readonly isOperator?: boolean;
+};
 
 export interface Replica extends AsyncDisposable {
   readonly url: string;
@@ -40,53 +59,105 @@ export interface Replica extends AsyncDisposable {
   readonly ca: string;
 }
 
-export async function startControlPlane(): Promise<ControlPlane> {
+/** With the keys of an operator the bus asks for credentials. */
+export async function startControlPlane(operator?: OperatorConfig): Promise<ControlPlane> {
   const scope = new AsyncDisposableStack();
   const postgres = scope.use(await testPostgres());
-  const nats = scope.use(await testNats());
+  const nats = scope.use(await testNats(operator ? { config: operatorServerConfig(operator) } : {}));
   const telemetry = silentTelemetry('join-svc');
-  const bus = scope.use(await connectBus({ servers: nats.url, name: 'test' }));
+  {
+    await using maker = await connectBus({ servers: nats.url, name: 'maker', ...as('join-svc', operator) });
+    await maker.reconcileStreams(allStreams());
+  }
+  const bus = scope.use(
+    await connectBus({ servers: nats.url, name: 'test', ...as('resource-svc', operator) }),
+  );
   const dataDir = await mkdtemp(join(tmpdir(), 'join-svc-'));
   scope.defer(() => rm(dataDir, { recursive: true }));
   const key = newKeyText();
-  const replica = async ({
-    clock = systemClock,
-    ...options
-  }: Parameters<ControlPlane['replica']>[0] = {}): Promise<Replica> => {
-    const own = new AsyncDisposableStack();
-    const store = own.use(await openJoinStore(new Secret(postgres.url), { telemetry, clock }));
-    const own_bus = own.use(await connectBus({ servers: nats.url, name: 'join-svc', telemetry }));
-    const config: JoinServiceConfig = {
-      clusterName,
-      natsServers: [nats.url],
-      publicAddrs: ['127.0.0.1:3080', 'join.example.com'],
-      serviceToken: new Secret(serviceToken),
-      key,
-      dataDir,
-      heartbeatIntervalMs: 30_000,
-      adminIdentityFile: undefined,
-      busAccountSeed: undefined,
-      busServers: undefined,
-      agentTtlMs: 86_400_000,
-      userTtlMs: 43_200_000,
-      refusalAfterMs: 300,
-      ...options,
-    };
-    const service = own.use(await joinService({ store, bus: own_bus, telemetry, clock }, config));
-    const { url } = await service.listen({ host: '127.0.0.1', port: 0 });
-    const disposed = { [Symbol.asyncDispose]: () => own.disposeAsync() };
-    return scope.use({ url, store, ca: service.identity.current().hostCa, ...disposed });
+  const replica = async (options: ReplicaOptions = {}): Promise<Replica> => {
+    const shared = { pgUrl: postgres.url, natsUrl: nats.url, dataDir, key, telemetry, operator };
+    return scope.use(await startReplica(shared, options));
   };
   const views = await startViews(bus);
   return {
     views,
     bus,
+    nats,
     telemetry,
     pgUrl: postgres.url,
     dataDir,
     replica,
     [Symbol.asyncDispose]: () => scope.disposeAsync(),
   };
+}
+
+interface Shared {
+  readonly pgUrl: string;
+  readonly natsUrl: string;
+  readonly dataDir: string;
+  readonly key: Secret;
+  readonly telemetry: SilentTelemetry;
+  readonly operator: OperatorConfig | undefined;
+}
+
+async function startReplica(
+  { pgUrl, natsUrl, dataDir, key, telemetry, operator }: Shared,
+  { clock = systemClock, isOperator = true, ...options }: ReplicaOptions,
+): Promise<Replica> {
+  await using opening = new AsyncDisposableStack();
+  const store = opening.use(await openJoinStore(new Secret(pgUrl), { telemetry, clock }));
+  const config: JoinServiceConfig = {
+    clusterName,
+    natsServers: [natsUrl],
+    publicAddrs: ['127.0.0.1:3080', 'join.example.com'],
+    serviceToken: new Secret(serviceToken),
+    key,
+    dataDir,
+    heartbeatIntervalMs: 30_000,
+    adminIdentityFile: undefined,
+    busAccountSeed: operator && new Secret(operator.accountSeed),
+    busServers: undefined,
+    agentTtlMs: 86_400_000,
+    userTtlMs: 43_200_000,
+    refusalAfterMs: 300,
+    ...options,
+  };
+  const listen = { host: '127.0.0.1', port: 0 };
+  const { agentId, connection } = ownAccess({ ...config, listen }, { telemetry, clock });
+  const connected = { servers: natsUrl, name: agentId, telemetry };
+  const bus = opening.use(await connectBus({ ...connected, ...connection }));
+  const busOperator =
+    operator && isOperator
+      ? opening.use(await openBusOperator({ ...connected, secrets: operator, clock }))
+      : undefined;
+  const deps = { store, bus, operator: busOperator, agentId, telemetry, clock };
+  const service = opening.use(await joinService(deps, config));
+  const { url } = await service.listen(listen);
+  const own = opening.move();
+  const { hostCa: ca } = service.identity.current();
+  return { url, store, ca, [Symbol.asyncDispose]: () => own.disposeAsync() };
+}
+
+/** A service of the control plane, to a bus that asks. */
+function as(
+  service: ControlPlaneService,
+  operator: OperatorConfig | undefined,
+): {
+  creds?: BusCredentials;
+  inboxPrefix?: string;
+} {
+  if (operator === undefined) return {};
+  const { seed, publicKey: userPublicKey } = createUserKey();
+  const agentId = `${service}-of-the-test`;
+  const jwt = userJwt({
+    ...permissionsOf({ agentId, roles: ['Auth'], service }),
+    accountSeed: operator.accountSeed,
+    userPublicKey,
+    name: agentId,
+    expires: new Date(Date.now() + 3_600_000),
+  });
+  return { creds: { seed, jwt }, inboxPrefix: inboxPrefix(agentId) };
 }
 
 /** A key with its certificate, as a TLS client shows them. */
@@ -142,6 +213,7 @@ export interface JoinBody {
   readonly method: string;
   readonly token: string;
   readonly roles: readonly string[];
+  readonly service?: string;
   readonly hostname: string;
   readonly csr: string;
   readonly busKey: string;
@@ -168,7 +240,9 @@ export async function joined(
   roles = ['Kube'],
 ): Promise<Credential & { readonly identity: IssuedIdentity }> {
   const { key, csr } = await joiner();
-  const { body } = await call<IssuedIdentity>(replica, '/v1/join', { body: await joinBody({ csr, roles }) });
+  const service = roles.includes('Auth') ? { service: 'inventory-svc' } : {};
+  const join = await joinBody({ csr, roles, ...service });
+  const { body } = await call<IssuedIdentity>(replica, '/v1/join', { body: join });
   return { key, certificate: body.certificate, identity: body };
 }
 

@@ -1,4 +1,4 @@
-import { type Bus, putViewEntry, removeViewEntry, viewStream } from '@postern/bus';
+import { type Bus, storeViewEntry, viewStream } from '@postern/bus';
 import {
   anyAgent,
   type Selector,
@@ -16,6 +16,7 @@ export async function startViews(bus: Bus): Promise<Views> {
   await bus.reconcileStreams([viewStream()]);
   const entries = new Map<string, ViewEntry>();
   const opened = new Map<string, readonly string[]>();
+  const generation = 1;
   let rev = 0;
   bus.subscribe(anyAgent.openView, {}, (message) => {
     const { selector } = message.json() as unknown as { selector: Selector };
@@ -27,7 +28,7 @@ export async function startViews(bus: Bus): Promise<Views> {
     const { hash, after } = message.json() as unknown as SnapshotRequest;
     const kinds = opened.get(hash) ?? [];
     const page = [...entries.values()].filter((entry) => kinds.includes(entry.kind) && entry.resource);
-    message.respond({ ok: true, entries: after === '' ? page : [], next: '' });
+    message.respond({ ok: true, entries: after === '' ? page : [], next: '', generation });
   });
   await bus.flush();
   return {
@@ -36,8 +37,7 @@ export async function startViews(bus: Bus): Promise<Views> {
       const entry: ViewEntry = { kind, id, rev, revision: String(rev), ...(resource ? { resource } : {}) };
       entries.set(`${kind}/${id}`, entry);
       const hashes = [...opened].filter(([, kinds]) => kinds.includes(kind)).map(([hash]) => hash);
-      const store = resource ? putViewEntry : removeViewEntry;
-      await Promise.all(hashes.map((hash) => store(bus, hash, entry)));
+      await Promise.all(hashes.map((hash) => storeViewEntry(bus, { hash, generation }, entry)));
     },
   };
 }

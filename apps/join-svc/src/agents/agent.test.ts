@@ -1,4 +1,4 @@
-import { AgentJoined, AgentRenewed } from '@postern/contracts';
+import { AgentJoined, AgentRenewed, AgentRevoked } from '@postern/contracts';
 import { describe, expect, test } from 'vitest';
 import { agentDecider, type AgentEvent } from './agent.ts';
 
@@ -47,5 +47,43 @@ describe('the identity of an agent', () => {
     expect(() => agentDecider.decide({ type: 'Renew', generation: 1, renewed }, given())).toThrow(
       'not known here',
     );
+  });
+});
+
+describe('an agent that is revoked', () => {
+  const revoke = {
+    type: 'Revoke',
+    revoked: { agentId: 'a1', by: 'admin' },
+    at: new Date('2026-11-22T18:00:00Z'),
+  } as const;
+  const keys = ['U1', 'U2', 'U3'];
+  const history = [
+    AgentJoined({ ...joined, generation: 1, service: 'inventory-svc', busKey: keys[0]! }),
+    AgentRenewed({ ...renewed, generation: 2, busKey: keys[1]! }),
+    AgentRenewed({ ...renewed, generation: 3, busKey: keys[2]! }),
+  ];
+
+  test('is recorded with the bus users whose credentials have not ended', () => {
+    const busKeys = keys.slice(1).map((key) => ({ key, notAfter: renewed.notAfter }));
+    expect(agentDecider.decide(revoke, given(...history))).toEqual([
+      AgentRevoked({ agentId: 'a1', by: 'admin', busKeys }),
+    ]);
+  });
+
+  test('neither renews nor joins, and is not revoked again', () => {
+    const state = given(...history, AgentRevoked({ agentId: 'a1', by: 'admin', busKeys: [] }));
+    expect(() => agentDecider.decide({ type: 'Renew', generation: 3, renewed }, state)).toThrow(
+      'was revoked',
+    );
+    expect(() => agentDecider.decide({ type: 'Join', joined }, state)).toThrow('used before');
+    expect(agentDecider.decide(revoke, state)).toEqual([]);
+  });
+
+  test('was there before', () => {
+    expect(() => agentDecider.decide(revoke, given())).toThrow('no agent a1 has joined');
+  });
+
+  test('was the service that it joined as until then', () => {
+    expect(given(...history)).toMatchObject({ service: 'inventory-svc', generation: 3 });
   });
 });

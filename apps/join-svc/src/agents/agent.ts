@@ -1,4 +1,11 @@
-import { AgentJoined, AgentRenewed, type DataOf, type EventOf } from '@postern/contracts';
+import {
+  AgentJoined,
+  AgentRenewed,
+  AgentRevoked,
+  type ControlPlaneService,
+  type DataOf,
+  type EventOf,
+} from '@postern/contracts';
 import { assertNever, failure } from '@postern/core';
 
 /** The id of a join is taken: by another joiner, or by one that has moved on since. */
@@ -25,12 +32,37 @@ export const UnknownAgent = failure(
 /** A key that another agent holds a certificate for: two agents with one key would be one copied machine. */
 export const KeyInUse = failure('already_exists', 'join.key_in_use', () => 'another agent has this key');
 
+/** A revoked agent wants a new certificate. */
+export const AgentWasRevoked = failure(
+  'permission_denied',
+  'join.agent_revoked',
+  () => 'this agent was revoked: join again with a token',
+);
+
+/** Nobody joined with this id. */
+export const NoSuchAgent = failure(
+  'not_found',
+  'join.no_such_agent',
+  (id: string) => `no agent ${id} has joined: see tctl inventory ls for their ids`,
+);
+
+/** A bus user of an agent, and when its credential ends. */
+export type BusKey = DataOf<typeof AgentRevoked>['busKeys'][number];
+
 /** The identity of an agent: which certificate it holds now. */
 export type AgentState =
   | { readonly state: 'unknown' }
-  | { readonly state: 'joined'; readonly generation: number; readonly notAfter: string };
+  | {
+      readonly state: 'joined';
+      readonly generation: number;
+      readonly notAfter: string;
+      readonly service: ControlPlaneService | undefined;
+      /** Every bus user that ever got a credential; an old one may not have ended when the certificate was replaced. */
+      readonly busKeys: readonly BusKey[];
+    }
+  | { readonly state: 'revoked'; readonly notAfter: string; readonly busKeys: readonly BusKey[] };
 
-export type AgentEvent = EventOf<typeof AgentJoined | typeof AgentRenewed>;
+export type AgentEvent = EventOf<typeof AgentJoined | typeof AgentRenewed | typeof AgentRevoked>;
 
 type AgentCommand =
   | { readonly type: 'Join'; readonly joined: Omit<DataOf<typeof AgentJoined>, 'generation'> }
@@ -39,6 +71,12 @@ type AgentCommand =
       readonly type: 'Renew';
       readonly generation: number;
       readonly renewed: Omit<DataOf<typeof AgentRenewed>, 'generation'>;
+    }
+  | {
+      readonly type: 'Revoke';
+      readonly revoked: Omit<DataOf<typeof AgentRevoked>, 'busKeys'>;
+      /** What ended before this needs no revocation. */
+      readonly at: Date;
     };
 
 const unknownAgent: AgentState = { state: 'unknown' };
@@ -46,24 +84,58 @@ const unknownAgent: AgentState = { state: 'unknown' };
 function decideAgent(command: AgentCommand, agent: AgentState): AgentEvent[] {
   switch (command.type) {
     case 'Join':
-      if (agent.state === 'joined') throw JoinIdTaken();
+      if (agent.state !== 'unknown') throw JoinIdTaken();
       return [AgentJoined({ ...command.joined, generation: 1 })];
     case 'Renew':
       if (agent.state === 'unknown') throw UnknownAgent();
+      if (agent.state === 'revoked') throw AgentWasRevoked();
       if (agent.generation !== command.generation) throw GenerationMismatch();
       return [AgentRenewed({ ...command.renewed, generation: agent.generation + 1 })];
+    case 'Revoke':
+      return decideRevoke(command, agent);
     default:
       return assertNever(command);
   }
 }
 
-function evolveAgent(_: AgentState, { data }: AgentEvent): AgentState {
-  return { state: 'joined', generation: data.generation, notAfter: data.notAfter };
+function decideRevoke(
+  { revoked, at }: Extract<AgentCommand, { type: 'Revoke' }>,
+  agent: AgentState,
+): AgentEvent[] {
+  if (agent.state === 'unknown') throw NoSuchAgent(revoked.agentId);
+  if (agent.state === 'revoked') return [];
+  const busKeys = agent.busKeys.filter(({ notAfter }) => new Date(notAfter) > at);
+  return [AgentRevoked({ ...revoked, busKeys })];
+}
+
+function evolveAgent(agent: AgentState, { type, data }: AgentEvent): AgentState {
+  switch (type) {
+    case 'AgentJoined':
+      return joined(data, { service: data.service as ControlPlaneService | undefined, busKeys: [] });
+    case 'AgentRenewed':
+      return joined(data, agent.state === 'joined' ? agent : { service: undefined, busKeys: [] });
+    case 'AgentRevoked':
+      return {
+        state: 'revoked',
+        notAfter: agent.state === 'unknown' ? '' : agent.notAfter,
+        busKeys: data.busKeys,
+      };
+    default:
+      return assertNever(type);
+  }
+}
+
+function joined(
+  { generation, notAfter, busKey }: Pick<DataOf<typeof AgentJoined>, 'generation' | 'notAfter' | 'busKey'>,
+  { service, busKeys }: Pick<Extract<AgentState, { state: 'joined' }>, 'service' | 'busKeys'>,
+): AgentState {
+  const added = busKey === undefined ? [] : [{ key: busKey, notAfter }];
+  return { state: 'joined', generation, notAfter, service, busKeys: [...busKeys, ...added] };
 }
 
 export const agentDecider = {
   initial: unknownAgent,
   decide: decideAgent,
   evolve: evolveAgent,
-  events: [AgentJoined, AgentRenewed],
+  events: [AgentJoined, AgentRenewed, AgentRevoked],
 };

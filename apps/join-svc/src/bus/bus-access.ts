@@ -1,5 +1,5 @@
 import { permissionsOf, userJwt } from '@postern/bus';
-import type { BusAccess } from '@postern/contracts';
+import type { BusAccess, ControlPlaneService } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 
@@ -7,6 +7,7 @@ import type { Telemetry } from '@postern/telemetry';
 interface BusAccessSpec {
   readonly agentId: string;
   readonly roles: readonly string[];
+  readonly service?: ControlPlaneService | undefined;
   /** Public nkey of the joiner; its seed never left the joiner. */
   readonly busKey: string | undefined;
   readonly views: readonly string[];
@@ -23,6 +24,8 @@ export interface BusAccessConfig {
   readonly natsServers: readonly string[];
   readonly busServers: readonly string[] | undefined;
   readonly busAccountSeed: Secret | undefined;
+  /** PEM of the authority of the servers' certificates, where it is a private one. */
+  readonly busCa?: string | undefined;
 }
 
 /**
@@ -30,10 +33,10 @@ export interface BusAccessConfig {
  * certificate. Without it the bus must ask nobody, and whoever reaches it may do anything there.
  */
 export function busAccessIssuer(
-  { natsServers, busServers = natsServers, busAccountSeed }: BusAccessConfig,
+  { natsServers, busServers = natsServers, busAccountSeed, busCa }: BusAccessConfig,
   { telemetry, clock }: { readonly telemetry: Telemetry; readonly clock: Clock },
 ): BusAccessIssuer {
-  const servers = busServers.map(withoutPassword);
+  const access = { servers: busServers.map(withoutPassword), ...(busCa === undefined ? {} : { ca: busCa }) };
   if (busAccountSeed === undefined) {
     telemetry.log.warn(
       'THE BUS ASKS NOBODY FOR A CREDENTIAL: every process that reaches it may read and forge messages',
@@ -43,17 +46,17 @@ export function busAccessIssuer(
     );
   }
   return {
-    issue: ({ agentId, roles, busKey, views, notAfter }) => {
-      if (busAccountSeed === undefined || busKey === undefined) return { servers };
+    issue: ({ busKey, notAfter, ...user }) => {
+      if (busAccountSeed === undefined || busKey === undefined) return access;
       const jwt = userJwt({
-        ...permissionsOf(roles, agentId, views),
+        ...permissionsOf(user),
         accountSeed: busAccountSeed.reveal(),
         userPublicKey: busKey,
-        name: agentId,
+        name: user.agentId,
         expires: notAfter,
         clock,
       });
-      return { servers, jwt };
+      return { ...access, jwt };
     },
   };
 }

@@ -17,7 +17,8 @@ export interface OwnAccess {
   readonly connection: { readonly inboxPrefix: string; readonly creds?: () => BusCredentials };
 }
 
-const lifeMs = 86_400_000;
+/** How long the bus credentials live that join-svc signs for itself. */
+export const ownCredentialLifeMs = 86_400_000;
 
 /** join-svc signs its own bus credential, as it signs everybody's: a fresh one at each connection. */
 export function ownAccess(
@@ -31,8 +32,15 @@ export function ownAccess(
   const { seed, publicKey: busKey } = createUserKey();
   const views = Object.values(ownSelectors).map(selectorHash);
   const creds = (): BusCredentials => {
-    const notAfter = new Date(deps.clock().getTime() + lifeMs);
-    const { jwt = '' } = issuer.issue({ agentId, roles: ['Auth'], busKey, views, notAfter });
+    const notAfter = new Date(deps.clock().getTime() + ownCredentialLifeMs);
+    const { jwt = '' } = issuer.issue({
+      agentId,
+      roles: ['Auth'],
+      service: 'join-svc',
+      busKey,
+      views,
+      notAfter,
+    });
     return { seed, jwt };
   };
   return { agentId, connection: { ...prefix, creds } };

@@ -16,8 +16,8 @@ export interface Decided {
 /** The certificate and the bus credential that the recorded facts stand for. Both end at the same moment. */
 export async function issueIdentity(deps: JoinDeps, decided: Decided): Promise<IssuedIdentity> {
   const { agentId, roles, publicKey, state, request } = decided;
-  if (state.state === 'unknown') throw new TypeError('an agent without any event was to be certified');
-  const { generation } = state;
+  if (state.state !== 'joined') throw new TypeError(`an agent that is ${state.state} was to be certified`);
+  const { generation, service } = state;
   const notAfter = new Date(state.notAfter);
   const { host, user } = deps.certifier.authorities;
   const certificate = await certifyHost(deps.certifier, {
@@ -39,6 +39,7 @@ export async function issueIdentity(deps: JoinDeps, decided: Decided): Promise<I
     bus: deps.busAccess.issue({
       agentId,
       roles,
+      service,
       busKey: request.busKey,
       views: request.views ?? [],
       notAfter,
@@ -51,7 +52,7 @@ export async function isOutdated(
   deps: JoinDeps,
   { repeated, state, version, events }: Handled<AgentState>,
 ): Promise<boolean> {
-  if (!repeated || state.state === 'unknown') return false;
+  if (!repeated || state.state !== 'joined') return repeated;
   if (new Date(state.notAfter) <= deps.clock()) return true;
   const since = await deps.store.load(events[0]!.stream, { after: version });
   return since.length > 0;

@@ -93,7 +93,7 @@ async function admit(
   request: JoinRequest,
   { token, publicKey, sourceIp }: Admission,
 ): Promise<IssuedIdentity> {
-  const { method, roles, hostname, joinId } = request;
+  const { method, roles, hostname, joinId, service, busKey } = request;
   const key = keyFingerprint(publicKey);
   // The id is the server's: it follows from the join id in a way that no joiner can steer, so that a retry gets the same.
   const agentId = derivedUuid('agent', caPin(deps.certifier.authorities.host.certificate), joinId);
@@ -107,12 +107,14 @@ async function admit(
     notAfter,
     sourceIp,
     key,
+    ...(service === undefined ? {} : { service }),
+    ...(busKey === undefined ? {} : { busKey }),
   };
   const handled = await handle(deps.store, {
     stream: `agent/${agentId}`,
     decider: agentDecider,
     command: { type: 'Join', joined },
-    commandId: derivedUuid('join', joinId, key),
+    commandId: derivedUuid('join', joinId, key, busKey ?? ''),
     also: (trx) => trx.insertInto('agent_key').values({ agent_id: agentId, key }).execute(),
   });
   if (await isOutdated(deps, handled)) throw JoinIdTaken();

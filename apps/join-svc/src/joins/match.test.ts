@@ -4,6 +4,8 @@ import { whyRefused } from './match.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const token: JoinToken = { safeName: '***', method: 'token', roles: ['Kube', 'Discovery', 'Okta'], spec: {} };
+const services: JoinToken = { ...token, roles: ['Auth', 'Proxy'] };
+const service = { method: 'token', roles: ['Auth'], service: 'inventory-svc' };
 const wish = { method: 'token', roles: ['Kube'] };
 const expiring = (at: string) => ({ ...token, expires: new Date(at) });
 
@@ -11,6 +13,7 @@ describe('a token', () => {
   test.each([
     ['one of its roles', token, wish],
     ['all of its known roles', token, { ...wish, roles: ['Discovery', 'Kube'] }],
+    ['the role of a service, and says which', services, service],
     ['its role a moment before it expires', expiring('2026-11-21T12:00:00.001Z'), wish],
   ])('lets in who asks for %s', (_, found, asked) => {
     expect(whyRefused(found, asked, now)).toBeUndefined();
@@ -25,6 +28,30 @@ describe('a token', () => {
     ['one role too many', token, { ...wish, roles: ['Kube', 'Auth'] }, 'does not allow the role Auth'],
     ['a role in other letters', token, { ...wish, roles: ['kube'] }, 'does not allow the role kube'],
     ['a role that exists elsewhere only', token, { ...wish, roles: ['Okta'] }, 'there is no role Okta'],
+    [
+      'the role of a service without saying which',
+      services,
+      { ...service, service: undefined },
+      'none is named',
+    ],
+    [
+      'to be a service that there is not',
+      services,
+      { ...service, service: 'evil-svc' },
+      'no service evil-svc joins',
+    ],
+    [
+      'to be the service that signs',
+      services,
+      { ...service, service: 'join-svc' },
+      'no service join-svc joins',
+    ],
+    [
+      'to be a service without its role',
+      token,
+      { ...wish, service: 'inventory-svc' },
+      'without the role Auth',
+    ],
     ['a role twice', token, { ...wish, roles: ['Kube', 'Kube'] }, 'twice'],
   ])('refuses %s', (_, found, asked, why) => {
     expect(whyRefused(found, asked, now)).toContain(why);

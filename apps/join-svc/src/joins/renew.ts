@@ -2,18 +2,21 @@ import { type IssuedIdentity, JoinRefused, type RenewRequest } from '@postern/co
 import { type AppError, derivedUuid } from '@postern/core';
 import { handle } from '@postern/event-store';
 import { type Principal, readCsr, spiffeId } from '@postern/identity';
-import { agentDecider, GenerationMismatch, UnknownAgent } from '../agents/agent.ts';
+import { agentDecider, AgentWasRevoked, GenerationMismatch, UnknownAgent } from '../agents/agent.ts';
 import { after, keyFingerprint } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
 import type { JoinContext } from './join.ts';
 import { recordRefusal } from './refuse.ts';
 
+const recorded = [GenerationMismatch, UnknownAgent, AgentWasRevoked];
+
 /**
  * Renews the identity that the caller presents. Its name and roles are copied from there; the request contributes a key,
  * and nothing that could make the identity wider.
  *
- * The command is named by the presented generation and the new key, so a renewal whose answer was lost is answered again.
+ * The command is named by the presented generation and the new keys, so a renewal whose answer was lost is answered again, and
+ * no bus user gets a credential that is not recorded.
  */
 export async function renew(
   deps: JoinDeps,
@@ -29,8 +32,8 @@ export async function renew(
     const handled = await handle(deps.store, {
       stream: `agent/${agentId}`,
       decider: agentDecider,
-      command: { type: 'Renew', generation, renewed: { agentId, notAfter, key } },
-      commandId: derivedUuid('renew', agentId, String(generation), key),
+      command: { type: 'Renew', generation, renewed: { agentId, notAfter, key, ...busKeyOf(request) } },
+      commandId: derivedUuid('renew', agentId, String(generation), key, request.busKey ?? ''),
       meta: { actor: spiffeId(principal) },
       also: (trx) =>
         trx
@@ -42,9 +45,14 @@ export async function renew(
     if (await isOutdated(deps, handled)) throw GenerationMismatch();
     return await issueIdentity(deps, { agentId, roles, publicKey, state: handled.state, request });
   } catch (error) {
-    if (GenerationMismatch.is(error) || UnknownAgent.is(error)) await record(deps, principal, error, context);
+    if (recorded.some((refusal) => refusal.is(error)))
+      await record(deps, principal, error as AppError, context);
     throw error;
   }
+}
+
+function busKeyOf({ busKey }: RenewRequest): { readonly busKey?: string } {
+  return busKey === undefined ? {} : { busKey };
 }
 
 /** A copy of an identity shows itself by a renewal that does not fit: the record is what an operator is warned by. */
