@@ -83,12 +83,12 @@ export const everyCluster: KubernetesSection = {
   allowLoopback: false,
 };
 
-/** The view of a kube role's matchers; undefined when it has none. */
+/** The view of a kube role's matchers, with the clusters' credentials; undefined when it has none. */
 export function selectorOf({ resources }: KubernetesSection): Selector | undefined {
   const any = resources
     .filter(({ labels }) => Object.keys(labels).length > 0)
     .map(({ labels }) => ({ labels }));
-  return any.length === 0 ? undefined : { kinds: ['kube_cluster'], any };
+  return any.length === 0 ? undefined : { kinds: ['kube_cluster'], any, secrets: true };
 }
 
 type PodEnvironment = Readonly<Record<string, string | undefined>>;
@@ -148,6 +148,5 @@ function kubeConfigOf(
     allowedCommands: [...section.dynamicLabelCommands, ...commands.map(({ command }) => command[0]!)],
     listen,
     advertise: config.kubeAdvertise?.[0] ?? section.publicAddrs.map(formatAddress)[0],
-    credentialUrls: config.resourceUrls ?? config.joinUrls,
   };
 }

@@ -1,12 +1,12 @@
 import { startHeartbeat } from '@postern/agent';
 import { type Bus, openView } from '@postern/bus';
-import { everything, type Selector, selectorHash } from '@postern/contracts';
+import { everything, type Selector, selectorHash, type ViewEntry } from '@postern/contracts';
 import type { Clock } from '@postern/core';
 import type { Readiness } from '@postern/http';
-import type { HeldIdentity } from '@postern/identity';
+import { type HeldIdentity, signViewProof } from '@postern/identity';
 import { openPolicy } from '@postern/policy';
 import type { Telemetry } from '@postern/telemetry';
-import { credentialsApi } from './agent/credentials-api.ts';
+import { ViewSecrets } from './agent/view-secrets.ts';
 import {
   type EdgeConfig,
   type EdgeService,
@@ -40,8 +40,6 @@ export interface KubeProxyServiceConfig {
         readonly listen?: ListenAt | undefined;
         /** host:port that is told to edges, when it is not the one listened on. */
         readonly advertise?: string | undefined;
-        /** Where credentials are read: resource-svc inside the trusted network, an edge outside of it. */
-        readonly credentialUrls: readonly string[];
       })
     | undefined;
 }
@@ -83,7 +81,8 @@ export async function kubeProxyService(
     held,
     agentId,
     bus,
-    openView: (options) => openView(bus, { agentId, clock, ...options }),
+    openView: (options) =>
+      openView(bus, { agentId, clock, prove: (hash) => signViewProof(held, { hash }, clock), ...options }),
   };
   const report = new ReportSoon(reportAfterMs);
   try {
@@ -122,14 +121,18 @@ function startKube(
   config: NonNullable<KubeProxyServiceConfig['kube']>,
   report: ReportSoon,
 ): Promise<KubeService> {
-  const readKubeconfig = credentialsApi(base.held, config.credentialUrls);
-  return kubeService({ ...base, readKubeconfig, reportServed: () => report.soon() }, config);
+  const { bus, held, agentId, clock } = base;
+  const hash = config.selector ? selectorHash(config.selector) : '';
+  const secrets = new ViewSecrets({ bus: bus as Bus, held, agentId, clock, hash });
+  const kubeconfigOf = (entry: ViewEntry) => secrets.kubeconfigOf(entry);
+  return kubeService({ ...base, kubeconfigOf, reportServed: () => report.soon() }, config);
 }
 
 function startEdge(base: KubeProxyDeps, config: EdgeConfig, kube: KubeService | undefined): EdgeService {
   const { clock, agentId, telemetry } = base;
   const policy = openPolicy(base.bus as Bus, agentId, {
     clock,
+    prove: (hash) => signViewProof(base.held, { hash }, clock),
     onUnreadable: (kind, id, why) => telemetry.log.warn('a resource cannot be read', { kind, id, why }),
   });
   const edge = edgeService({ ...base, policy }, config, kube);

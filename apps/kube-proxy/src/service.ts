@@ -1,3 +1,4 @@
+import type { ViewEntry } from '@postern/contracts';
 import { type Clock, messageOf } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
 import type { Telemetry } from '@postern/telemetry';
@@ -24,8 +25,8 @@ export interface EdgeDeps extends KubeProxyDeps {
 }
 
 export interface KubeDeps extends KubeProxyDeps {
-  /** Reads a registered cluster's kubeconfig, base64. */
-  readonly readKubeconfig: (name: string, signal: AbortSignal) => Promise<string>;
+  /** The kubeconfig that is sealed in an entry of the kube role's view, base64. */
+  readonly kubeconfigOf: (entry: ViewEntry) => Promise<string>;
   /** Publishes what is served, now. */
   readonly reportServed: () => void;
 }
@@ -58,10 +59,10 @@ export interface KubeService extends AsyncDisposable {
 
 /** Starts the kube role. `listen` is for edges in other processes; one in this process needs no listener. */
 export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<KubeService> {
-  const { clock, held, agentId, telemetry, bus, openView, readKubeconfig, reportServed } = deps;
+  const { clock, held, agentId, telemetry, bus, openView, kubeconfigOf, reportServed } = deps;
   const facts = new FactQueue({ bus, agentId, log: telemetry.log });
   const role = new KubeRole(
-    { clock, log: telemetry.log, agentId, openView, readKubeconfig, facts, servedChanged: reportServed },
+    { clock, log: telemetry.log, agentId, openView, kubeconfigOf, facts, servedChanged: reportServed },
     config,
   );
   const handlers = agentFront({ clusters: role.clusters, grants: new GrantCheck(() => agentId, clock) });

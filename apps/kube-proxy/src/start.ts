@@ -1,4 +1,4 @@
-import { joinProcess } from '@postern/agent';
+import { type BesideOthers, joinProcess } from '@postern/agent';
 import { formatAddress } from '@postern/config';
 import { systemClock as clock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
@@ -17,7 +17,10 @@ export interface RunningKubeProxy extends AsyncDisposable {
 }
 
 /** Starts kube-proxy as its configuration says: alone in a process, or beside the other services in one. */
-export async function startKubeProxy(config: KubeProxyConfig): Promise<RunningKubeProxy> {
+export async function startKubeProxy(
+  config: KubeProxyConfig,
+  { busServers }: BesideOthers = {},
+): Promise<RunningKubeProxy> {
   tuneMemory();
   await using scope = new AsyncDisposableStack();
   const settings = serviceConfigOf(config, await readSection(config.configFile));
@@ -33,6 +36,7 @@ export async function startKubeProxy(config: KubeProxyConfig): Promise<RunningKu
       roles: [...(edge ? ['Proxy'] : []), ...(kube ? ['Kube'] : [])],
       hostname,
       dataDir: config.dataDir,
+      busServers,
       views: viewsOf({ edge: edge !== undefined, kube: kube?.selector }),
       telemetry,
       clock,

@@ -95,7 +95,6 @@ describe('the public address', () => {
     '/v1/status',
     '/v1/me',
     '/v1/renew',
-    '/v1/credentials/kube_cluster/c1',
   ])('answers %s to nobody without a certificate', async (path) => {
     const seen = rig.echo.seen.length;
     const before = calls.length;

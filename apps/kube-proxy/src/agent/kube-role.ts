@@ -40,8 +40,8 @@ export interface KubeRoleDeps {
   readonly log: Logger;
   readonly agentId: string;
   readonly openView: OpenView;
-  /** Reads a registered cluster's kubeconfig, base64. */
-  readonly readKubeconfig: (name: string, signal: AbortSignal) => Promise<string>;
+  /** The kubeconfig that is sealed in an entry of the view, base64. */
+  readonly kubeconfigOf: (entry: ViewEntry) => Promise<string>;
   readonly facts: FactQueue;
   /** Told whenever what is served changed, to report it. */
   readonly servedChanged: () => void;
@@ -114,7 +114,8 @@ export class KubeRole implements AsyncDisposable {
   async #open(entry: ViewEntry, signal: AbortSignal): Promise<void> {
     for (let retryMs = 1000; !signal.aborted; retryMs = Math.min(retryMs * 2, maxRetryMs)) {
       try {
-        const settings = await this.#settingsOf(entry, signal);
+        // What is sealed may have been sealed anew since, without any other change.
+        const settings = await this.#settingsOf(this.#view?.get(entry.kind, entry.id) ?? entry);
         if (signal.aborted) return;
         const labels = { ...entry.resource!.metadata.labels };
         await this.clusters.open({
@@ -136,9 +137,9 @@ export class KubeRole implements AsyncDisposable {
     }
   }
 
-  async #settingsOf({ id }: ViewEntry, signal: AbortSignal): Promise<ApiServerSettings> {
-    const kubeconfig = await this.#deps.readKubeconfig(id, signal);
-    if (kubeconfig === '') throw UnsupportedCluster(id);
+  async #settingsOf(entry: ViewEntry): Promise<ApiServerSettings> {
+    const kubeconfig = await this.#deps.kubeconfigOf(entry);
+    if (kubeconfig === '') throw UnsupportedCluster(entry.id);
     return parseKubeconfig(decodeKubeconfig(kubeconfig), { allowLoopback: this.#config.allowLoopback });
   }
 

@@ -1,5 +1,5 @@
 import type { AccessCluster } from '@postern/access';
-import { type AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
+import { AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import { statusCode } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
@@ -34,6 +34,9 @@ export const TeleportClusterNotFound = failure(
   'kube.teleport_cluster_not_found',
   (name: string) => `cluster ${JSON.stringify(name)} is not found`,
 );
+
+/** The id under which a request is recorded, told with every answer. */
+export const requestIdHeader = 'postern-request-id';
 
 /** What the edge decides by. */
 export interface EdgePolicy {
@@ -74,6 +77,7 @@ export class KubeEdge {
 
   request(exchange: Exchange): void {
     const record = this.#newRecord(exchange);
+    exchange.answer.extra = [requestIdHeader, record.requestId];
     try {
       const incoming = this.#read(exchange, record);
       if (exchange.hasBody && (exchange.method === 'GET' || exchange.method === 'HEAD')) {
@@ -92,8 +96,7 @@ export class KubeEdge {
   upgrade(exchange: UpgradeExchange): void {
     const record = this.#newRecord(exchange);
     const refuse = (error: unknown) => {
-      const refusal = this.#translate(error);
-      record.refused(refusal);
+      const refusal = this.#refused(record, error);
       if (!exchange.socket.destroyed) refuseUpgrade(exchange.socket, refusal);
       this.#deps.record(record);
     };
@@ -101,7 +104,7 @@ export class KubeEdge {
       const incoming = this.#read(exchange, record);
       if (!switchesProtocols(incoming.info)) throw UnsupportedUpgrade();
       const authorized = authorize(this.#deps.decisions, this.#question(incoming), undefined);
-      record.allowed(authorized.decision, this.#deps.policy.revision());
+      record.allowed(authorized, this.#deps.policy.revision());
       const { socket: client, head } = exchange;
       const tracked = this.#track(incoming, authorized);
       const reply = {
@@ -146,12 +149,15 @@ export class KubeEdge {
     if (teleportCluster !== clusterName()) throw TeleportClusterNotFound(teleportCluster);
     const cluster = clusterNamed(kubeCluster);
     if (!cluster) throw ClusterNotFound(kubeCluster);
+    record.clusterLabels = cluster.labels;
     return { principal, cluster, info, headers, record };
   }
 
-  #question({ principal, cluster, info, headers }: Incoming): Authorization {
+  #question({ principal, cluster, info, headers, record }: Incoming): Authorization {
     const asked = readAskedImpersonation(headers.impersonation);
-    return { principal, cluster, info, headers, asked, hasDenials: this.#deps.policy.hasDenials(principal) };
+    record.asked = asked;
+    const hasDenials = this.#deps.policy.hasDenials(principal);
+    return { principal, cluster, info, headers, asked, hasDenials, record };
   }
 
   async #withBody(exchange: Exchange, incoming: Incoming, question: Authorization): Promise<void> {
@@ -162,7 +168,7 @@ export class KubeEdge {
       const authorized = authorize(this.#deps.decisions, question, isReview ? undefined : body);
       if (answer === undefined) this.#forward(exchange, incoming, authorized, body);
       else {
-        incoming.record.allowed(authorized.decision, this.#deps.policy.revision());
+        incoming.record.allowed(authorized, this.#deps.policy.revision());
         this.#deps.reviews.send(exchange.answer, answer);
         incoming.record.answered(exchange.answer.status);
         this.#deps.record(incoming.record);
@@ -174,7 +180,7 @@ export class KubeEdge {
 
   #forward(exchange: Exchange, incoming: Incoming, authorized: Authorized, body?: Buffer): void {
     const { record } = incoming;
-    record.allowed(authorized.decision, this.#deps.policy.revision());
+    record.allowed(authorized, this.#deps.policy.revision());
     const tracked = this.#track(incoming, authorized);
     const reply = {
       body: body ?? (exchange.hasBody ? exchange.body : undefined),
@@ -244,14 +250,20 @@ export class KubeEdge {
   }
 
   #refuse(exchange: Exchange, record: RequestRecord, error: unknown): void {
-    const refusal = this.#translate(error);
-    record.refused(refusal);
+    const refusal = this.#refused(record, error);
     if (!exchange.answer.sink.destroyed) {
       const isDiscovering = record.info && !record.info.isResource && readsDiscovery(exchange.rawHeaders);
       (isDiscovering ? refuseDiscovery : refuseKube)(exchange.answer, refusal);
     }
     record.answered(exchange.answer.status);
     this.#deps.record(record);
+  }
+
+  /** The refusal as the client is told it; with the id by which somebody who may can look up why. */
+  #refused(record: RequestRecord, error: unknown): AppError {
+    const refusal = this.#translate(error);
+    record.refused(refusal, this.#deps.policy.revision());
+    return record.isExplainable ? explainable(refusal, record.requestId) : refusal;
   }
 
   #translate(error: unknown): AppError {
@@ -263,6 +275,10 @@ export class KubeEdge {
     }
     return refusal;
   }
+}
+
+function explainable({ kind, code, message }: AppError, requestId: string): AppError {
+  return new AppError(kind, code, `${message}\nTo see why, an administrator can run: tctl why ${requestId}`);
 }
 
 function readsDiscovery(rawHeaders: readonly string[]): boolean {

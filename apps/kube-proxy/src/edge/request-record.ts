@@ -1,9 +1,17 @@
-import { type KubeAllow, userNameOf } from '@postern/access';
+import {
+  type AccessCluster,
+  type ImpersonationRequest,
+  type KubeAttributes,
+  type KubeDecision,
+  userNameOf,
+} from '@postern/access';
 import type { DataOf, KubeRequestAudited } from '@postern/contracts';
 import type { AppError } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import type { Exchange } from '../listen/exchange.ts';
+import type { Authorized } from '../request/authorize.ts';
 import { isDiscovery, isLongLived, type RequestInfo } from '../request/request-info.ts';
+import { decidedInstead, recordedImpersonation, recordedLabels, rolesOf } from './recorded-question.ts';
 
 /** Takes a finished record. */
 export type Recorder = (record: RequestRecord) => void;
@@ -17,12 +25,16 @@ export class RequestRecord {
   readonly at: Date;
   readonly #startedMs = performance.now();
   info: RequestInfo | undefined;
+  /** The labels that the decision goes by. */
+  clusterLabels: AccessCluster['labels'] | undefined;
+  asked: ImpersonationRequest | undefined;
   status = 0;
   #principal: Principal | undefined;
   #cluster = '';
   #reason = '';
   #isAllowed = false;
-  #decision: KubeAllow | undefined;
+  #decision: KubeDecision | undefined;
+  #attributes: KubeAttributes | undefined;
   #policyRevision = '';
   #isRecorded = false;
 
@@ -43,14 +55,29 @@ export class RequestRecord {
     this.#cluster = cluster;
   }
 
-  allowed(decision: KubeAllow, policyRevision: string): void {
+  /** Whether it is recorded that our rules, and not what is behind them, refused it. */
+  get isExplainable(): boolean {
+    return (
+      !this.#isAllowed && this.#decision !== undefined && this.#principal !== undefined && this.#isAudited
+    );
+  }
+
+  /** A decision, and about what. One that refuses is the last. */
+  decided(attributes: KubeAttributes, decision: KubeDecision): void {
+    this.#attributes = attributes;
+    this.#decision = decision;
+  }
+
+  allowed({ decision, attributes }: Authorized, policyRevision: string): void {
     this.#isAllowed = true;
     this.#decision = decision;
+    this.#attributes = attributes;
     this.#policyRevision = policyRevision;
   }
 
-  refused(error: AppError): void {
+  refused(error: AppError, policyRevision: string): void {
     this.#reason = error.code;
+    if (this.#decision && !this.#isAllowed) this.#policyRevision = policyRevision;
   }
 
   /** Allowed, but it came to nothing. */
@@ -78,14 +105,20 @@ export class RequestRecord {
   /** Undefined for requests nobody asks about later: discovery, and those of unknown clients. */
   data(edge: string): DataOf<typeof KubeRequestAudited> | undefined {
     const { info } = this;
-    if (!this.#principal || (info && isDiscovery(info))) return undefined;
-    return {
+    if (!this.#principal || !this.#isAudited) return undefined;
+    const decision = this.#decision;
+    // What the roles would have granted to a request that was refused for another reason was granted to nobody.
+    const granted = this.#isAllowed && decision?.allowed ? decision : undefined;
+    const labels = this.clusterLabels && recordedLabels(this.clusterLabels);
+    const decided = info && decidedInstead(info, this.#attributes);
+    const data: DataOf<typeof KubeRequestAudited> = {
       requestId: this.requestId,
       user: userNameOf(this.#principal) ?? '',
       session: this.#principal.session ?? '',
       cluster: this.#cluster,
       decision: this.#isAllowed ? 'allow' : 'deny',
       reason: this.#reason,
+      roles: [...rolesOf(decision)],
       method: this.method.slice(0, 16),
       path: info?.path ?? this.target.slice(0, 512).replaceAll('\0', ''),
       verb: info?.verb ?? '',
@@ -95,13 +128,22 @@ export class RequestRecord {
       subresource: info?.subresource ?? '',
       namespace: info?.namespace ?? '',
       name: info?.name ?? '',
-      kubeUser: this.#decision?.kubeUser ?? '',
-      kubeGroups: [...(this.#decision?.kubeGroups ?? [])],
+      impersonate: recordedImpersonation(this.asked),
+      kubeUser: granted?.kubeUser ?? '',
+      kubeGroups: [...(granted?.kubeGroups ?? [])],
       status: this.status,
       durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
       policyRevision: this.#policyRevision,
       edge,
       sourceIp: this.address,
     };
+    // Not by spreading, which would cost more than all the rest.
+    if (labels) data.clusterLabels = labels;
+    if (decided) data.decided = decided;
+    return data;
+  }
+
+  get #isAudited(): boolean {
+    return !(this.info && isDiscovery(this.info));
   }
 }

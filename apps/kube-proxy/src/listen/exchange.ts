@@ -21,6 +21,8 @@ export interface Answer {
   readonly sink: Writable;
   /** Status sent, or 0. */
   readonly status: number;
+  /** Headers of our own that go with the answer, whoever begins it; name and value in turn. */
+  extra: readonly string[];
   /** `headers` are name and value in turn, names in lower case. */
   begin(status: number, headers: readonly string[]): void;
   abort(): void;
@@ -65,6 +67,7 @@ export function http2Exchange(
 class Http1Answer implements Answer {
   readonly sink: ServerResponse;
   status = 0;
+  extra: readonly string[] = [];
 
   constructor(res: ServerResponse) {
     this.sink = res;
@@ -72,7 +75,7 @@ class Http1Answer implements Answer {
 
   begin(status: number, headers: readonly string[]): void {
     this.status = status;
-    this.sink.writeHead(status, headers as string[]);
+    this.sink.writeHead(status, headers.concat(this.extra));
   }
 
   abort(): void {
@@ -85,6 +88,7 @@ const cancel = 8;
 class Http2Answer implements Answer {
   readonly sink: ServerHttp2Stream;
   status = 0;
+  extra: readonly string[] = [];
 
   constructor(stream: ServerHttp2Stream) {
     this.sink = stream;
@@ -95,6 +99,7 @@ class Http2Answer implements Answer {
     if (this.sink.destroyed || this.sink.closed) return;
     const block: Record<string, string | string[] | number> = { ':status': status };
     for (let at = 0; at < headers.length; at += 2) addHeader(block, headers[at]!, headers[at + 1]!);
+    for (let at = 0; at < this.extra.length; at += 2) block[this.extra[at]!] = this.extra[at + 1]!;
     this.sink.respond(block);
   }
 

@@ -1,4 +1,10 @@
-import type { AccessCluster, ImpersonationRequest, KubeAllow, KubeAttributes } from '@postern/access';
+import type {
+  AccessCluster,
+  ImpersonationRequest,
+  KubeAllow,
+  KubeAttributes,
+  KubeDecision,
+} from '@postern/access';
 import { failure } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import type { ClientHeaders } from './client-headers.ts';
@@ -30,6 +36,13 @@ export interface Authorization {
   readonly asked: ImpersonationRequest;
   /** Whether a rule of the user denies some resources: then a create has to be decided by the name in its body. */
   readonly hasDenials: boolean;
+  /** Told of each decision that counts; the last one stands. */
+  readonly record: DecisionRecord;
+}
+
+/** Keeps what was decided, and about what. */
+export interface DecisionRecord {
+  decided(attributes: KubeAttributes, decision: KubeDecision): void;
 }
 
 /** What was decided, with the attributes it was decided by. */
@@ -85,10 +98,11 @@ function authorizeCreate(decisions: Decisions, request: Authorization, body: Buf
 
 function decide(
   decisions: Decisions,
-  { principal, cluster, asked }: Authorization,
+  { principal, cluster, asked, record }: Authorization,
   attributes: KubeAttributes,
 ): KubeAllow {
   const decision = decisions.decide({ principal, cluster, attributes, asked });
+  record.decided(attributes, decision);
   if (!decision.allowed) throw refusalOf(decision);
   return decision;
 }

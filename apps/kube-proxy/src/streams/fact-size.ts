@@ -18,6 +18,12 @@ export function sizeOf(data: Readonly<Record<string, unknown>>): number {
 function charactersOf(value: object): number {
   let characters = 0;
   if (Array.isArray(value)) for (const item of value) characters += String(item).length + 3;
-  else for (const [key, item] of Object.entries(value)) characters += key.length + String(item).length + 6;
+  else for (const key of Object.keys(value)) characters += key.length + 6 + textOf((value as Fields)[key]);
   return characters;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function textOf(value: unknown): number {
+  return typeof value === 'object' && value !== null ? charactersOf(value) + 2 : String(value).length;
 }

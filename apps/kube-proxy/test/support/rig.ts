@@ -1,4 +1,5 @@
 import { connect, type TLSSocket } from 'node:tls';
+import type { ReplayPolicy } from '@postern/access';
 import { commandSubjects, agentSubjects, everything, type ServedReport } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
@@ -32,6 +33,8 @@ export interface Rig extends AsyncDisposable {
   role(name: string, sketch: RoleSketch): void;
   user(name: string, roles: readonly string[], traits?: Record<string, string[]>): void;
   removeUser(name: string): void;
+  /** A user with its roles, as the edge decides by them now. */
+  policyOf(name: string): ReplayPolicy;
   cluster(name: string, kubeconfig: string, labels?: Record<string, string>): Promise<void>;
 }
 
@@ -82,7 +85,7 @@ export async function startRig({
       held: agentHeld,
       agentId,
       reportServed: report,
-      readKubeconfig: async (name) => kubeconfigs.get(name) ?? '',
+      kubeconfigOf: async ({ id }) => kubeconfigs.get(id) ?? '',
     },
     {
       selector: everything('kube_cluster'),
@@ -142,6 +145,10 @@ export async function startRig({
     removeUser: (name) => {
       revision += 1;
       tables.apply({ kind: 'user', id: name });
+    },
+    policyOf: (name) => {
+      const user = tables.user(name);
+      return user ? { user, roles: tables.rolesOf(user) } : { user: { name, traits: {} }, roles: [] };
     },
     cluster: async (name, kubeconfig, labels = {}) => {
       kubeconfigs.set(name, Buffer.from(kubeconfig).toString('base64'));
