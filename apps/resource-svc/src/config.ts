@@ -4,6 +4,7 @@ import { common, type ConfigOf } from '@postern/config';
 export const resourceConfig = {
   postgresUrl: common.postgresUrl,
   natsServers: common.natsServers,
+  natsReplicas: common.natsReplicas,
   joinUrls: common.joinUrls,
   joinToken: common.joinToken,
   caPins: common.caPins,

@@ -16,6 +16,8 @@ const retryMs = 500;
 const pingMs = 1_000;
 // A replica that was frozen keeps its TCP connection, and with it the lock, until Postgres ends a session that is silent.
 const silenceMs = 5_000;
+// Less than that: whoever is not answered stops before another one may lead.
+const answerWithinMs = 2_500;
 
 /** Tries to lead until disposed, and again after each failure. */
 export function startLeading<Db>(leadership: Leadership<Db>): AsyncDisposable {
@@ -75,9 +77,17 @@ async function ping<Db>(connection: Kysely<Db>, lost: AbortController, signal: A
   while (!signal.aborted) {
     await delay(pingMs, signal).catch(() => {});
     try {
-      await sql`select 1`.execute(connection);
+      await answered(sql`select 1`.execute(connection));
     } catch (error) {
       lost.abort(error);
     }
   }
+}
+
+/** A server that is gone without a word never answers, and the lease with it. */
+async function answered(query: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error('Postgres does not answer')), answerWithinMs);
+  query.catch(() => {});
+  await Promise.race([query, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -26,6 +26,7 @@ export async function startResourceSvc(config: ResourceConfig): Promise<RunningR
       trust: { caPin: config.caPins, caFile: config.caFile },
       token: config.joinToken,
       roles: ['Auth'],
+      service: 'resource-svc',
       hostname: hostname(),
       dataDir: config.dataDir,
       busServers: config.natsServers,

@@ -250,33 +250,21 @@ async function ageAndCount(hash: string): Promise<number> {
   return (await service.store.load(`view/${hash}`)).length;
 }
 
-describe('credentials', () => {
-  const ask = async (id: string, name: string, roles = ['Kube']) =>
-    (await service.asAgent(id, roles))({ path: `/v1/credentials/kube_cluster/${name}` });
-
-  test('go to an agent whose view selects the cluster, as long as it does', async () => {
-    await write(cluster('cred', { env: 'cred' }));
-    expect((await ask('cred-agent', 'cred')).status).toBe(403);
-    const view = open(env('cred'), 'cred-agent');
+describe('a resource that is too large for a message', () => {
+  test('is in no view, and keeps no other from being there', async () => {
+    const view = open({ ...env('large'), secrets: true }, 'kube-large');
+    await service.joined('kube-large', ['Kube']);
     await view.ready;
-    const given = await ask('cred-agent', 'cred');
-    expect(given.status).toBe(200);
-    expect(atob((given.body['spec'] as { kubeconfig: string }).kubeconfig)).toContain(canary);
-    expect((await ask('another-agent', 'cred')).status).toBe(403);
-    expect((await ask('cred-agent', 'cred', ['Discovery'])).status).toBe(403);
-    expect((await ask('cred-agent', 'no-such-cluster')).status).toBe(403);
-    expect((await admin({ path: '/v1/credentials/kube_cluster/cred' })).status).toBe(403);
-    await write(cluster('cred', { env: 'elsewhere' }));
-    expect((await ask('cred-agent', 'cred')).status).toBe(403);
-    expect(service.telemetry.lines.filter((line) => line.includes('a credential was read'))).toHaveLength(1);
-  });
-
-  test('of a view of roles are of no use', async () => {
-    await service.joined('reader', ['Kube', 'Proxy']);
-    await write(cluster('cred-2', {}));
-    const view = open(everything('role'), 'reader');
-    await view.ready;
-    expect((await ask('reader', 'cred-2', ['Kube', 'Proxy'])).status).toBe(403);
+    const pad = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`pad-${at}`, 'x'.repeat(1000)]));
+    await write(cluster('fits', { env: 'large', ...pad }));
+    await shows(view, ['fits']);
+    const huge = { ...cluster('huge', { env: 'large' }) };
+    await write({ ...huge, metadata: { ...huge.metadata, description: 'y'.repeat(999_000) } } as typeof huge);
+    await write(cluster('after', { env: 'large' }));
+    await shows(view, ['after', 'fits']);
+    await expect
+      .poll(() => service.telemetry.lines.filter((line) => line.includes('too large for its views')).length, { timeout: 10_000 })
+      .toBeGreaterThan(0);
   });
 });
 

@@ -1,46 +1,66 @@
-import { type DataOf, ResourceDeleted, ResourceUpserted, type StoredEvent } from '@postern/contracts';
-import { on, projection } from '@postern/projections';
+import { ResourceDeleted, ResourceUpserted } from '@postern/contracts';
+import { deleteRows, type EventAmong, onManyOf, projection, putRows } from '@postern/projections';
 import type { Kysely } from 'kysely';
 import type { ResourceDb } from '../database.ts';
+import { streamOf } from './resource-name.ts';
 
 type Db = Kysely<ResourceDb>;
+type Change = EventAmong<typeof ResourceUpserted | typeof ResourceDeleted>;
+type ChangeOf<Type> = Extract<Change, { readonly type: Type }>;
+
+const there = { table: 'resource', key: ['kind', 'id'] } as const;
+const gone = { table: 'resource_gone', key: ['kind', 'id'] } as const;
 
 /** What is there, and what is gone. Written with the events, so that a caller reads its own writes. */
 export const resourceList = projection<ResourceDb>(
   'resource_list',
   1,
   ['resource', 'resource_gone'],
-  on(ResourceUpserted, put),
-  on(ResourceDeleted, remove),
+  onManyOf([ResourceUpserted, ResourceDeleted], write),
 );
 
-async function put(db: Db, data: DataOf<typeof ResourceUpserted>, { version }: StoredEvent): Promise<void> {
-  const { kind, id, resource, secrets } = data;
-  const { expires } = resource.metadata;
-  const columns = {
-    version,
-    doc: JSON.stringify(resource),
-    secrets: JSON.stringify(secrets),
-    expires: expires === undefined ? null : new Date(expires),
-  };
-  await db
-    .insertInto('resource')
-    .values({ kind, id, ...columns })
-    .onConflict((conflict) => conflict.columns(['kind', 'id']).doUpdateSet(columns))
-    .execute();
-  await db.deleteFrom('resource_gone').where('kind', '=', kind).where('id', '=', id).execute();
+/** Of several changes of a resource only the last is left to be seen. */
+async function write(db: Db, changes: readonly Change[]): Promise<void> {
+  const last = [...new Map(changes.map((change) => [streamOf(change.data), change])).values()];
+  await put(
+    db,
+    last.filter((change) => change.type === 'ResourceUpserted'),
+  );
+  await remove(
+    db,
+    last.filter((change) => change.type === 'ResourceDeleted'),
+  );
 }
 
-async function remove(
-  db: Db,
-  { kind, id }: DataOf<typeof ResourceDeleted>,
-  event: StoredEvent,
-): Promise<void> {
-  const columns = { version: event.version, at: new Date(event.at) };
-  await db.deleteFrom('resource').where('kind', '=', kind).where('id', '=', id).execute();
-  await db
-    .insertInto('resource_gone')
-    .values({ kind, id, ...columns })
-    .onConflict((conflict) => conflict.columns(['kind', 'id']).doUpdateSet(columns))
-    .execute();
+async function put(db: Db, changes: readonly ChangeOf<'ResourceUpserted'>[]): Promise<void> {
+  await putRows(
+    db,
+    there,
+    changes.map(({ data: { kind, id, resource, secrets }, event: { version } }) => {
+      const { expires } = resource.metadata;
+      return {
+        kind,
+        id,
+        version,
+        doc: resource,
+        secrets,
+        expires: expires === undefined ? null : new Date(expires),
+      };
+    }),
+  );
+  await deleteRows(
+    db,
+    gone,
+    changes.map(({ data: { kind, id } }) => ({ kind, id })),
+  );
+}
+
+async function remove(db: Db, changes: readonly ChangeOf<'ResourceDeleted'>[]): Promise<void> {
+  const keys = changes.map(({ data: { kind, id } }) => ({ kind, id }));
+  await deleteRows(db, there, keys);
+  await putRows(
+    db,
+    gone,
+    changes.map(({ data: { kind, id }, event: { version, at } }) => ({ kind, id, version, at })),
+  );
 }

@@ -77,6 +77,17 @@ describe('writing a resource', () => {
     expect(given(upserted()).when(put())).toEqual([]);
   });
 
+  test('keeps a secret whose value is written again, if it is still the one that was compared', () => {
+    const stored = upserted(cluster(), { secrets: { 'spec.kubeconfig': 'r1' } });
+    const secrets = { 'spec.kubeconfig': 'r2' };
+    expect(given(stored).when(put({ secrets, same: { 'spec.kubeconfig': 'r1' } }))).toEqual([]);
+    const changed = upserted(cluster(), { created: false, secrets });
+    expect(given(stored).when(put({ secrets, same: { 'spec.kubeconfig': 'r0' } }))).toEqual([changed]);
+    expect(given(stored, deleted()).when(put({ secrets, same: { 'spec.kubeconfig': 'r1' } }))).toEqual([
+      upserted(cluster(), { created: true, secrets }),
+    ]);
+  });
+
   test('keeps secrets that the command does not name', () => {
     const resource = cluster({ labels: { env: 'test' } });
     const stored = upserted(cluster(), { secrets: { 'spec.kubeconfig': 'r1' } });

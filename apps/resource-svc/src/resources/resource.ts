@@ -20,7 +20,7 @@ export const NotFound = failure(
   (kind: string, name: string) => `${kind} "${name}" not found`,
 );
 
-const RevisionConflict = failure(
+export const RevisionConflict = failure(
   'conflict',
   'resource.revision_conflict',
   (kind: string, name: string) => `${kind} "${name}" has changed: its revision does not match, read it again`,
@@ -58,6 +58,8 @@ export interface WriteResource {
   readonly resource: PublicResource;
   /** New secrets by path. A path that is in neither list keeps what is stored. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Rows that hold the value of a new secret already, by path: where one is still in its place it stays. */
+  readonly same?: Readonly<Record<string, string>>;
   readonly dropped: readonly string[];
   readonly ifMatch?: string;
   readonly now: Date;
@@ -131,7 +133,10 @@ function replace(command: WriteResource, state: ResourceState & { state: 'presen
   const origin = originOf(state.resource);
   if (origin !== undefined && origin !== originOf(resource)) throw OriginConflict(name, origin);
   const kept = Object.entries(state.secrets).filter(([path]) => !command.dropped.includes(path));
-  const secrets = { ...Object.fromEntries(kept), ...command.secrets };
+  const changed = Object.entries(command.secrets).filter(
+    ([path]) => command.same?.[path] === undefined || command.same[path] !== state.secrets[path],
+  );
+  const secrets = { ...Object.fromEntries(kept), ...Object.fromEntries(changed) };
   const isSame = isEqual(resource, state.resource) && isEqual(secrets, state.secrets);
   return isSame ? [] : [upserted(command, { created: false, secrets })];
 }

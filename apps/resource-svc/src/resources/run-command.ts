@@ -1,11 +1,11 @@
 import { type NewEvent, ResourceDeleted, ResourceUpserted, type StoredEvent } from '@postern/contracts';
-import { type Decider, type EventStore, handle } from '@postern/event-store';
+import { type Decider, type EventStore, fold, handle } from '@postern/event-store';
 import { type Principal, type Sealer, spiffeId } from '@postern/identity';
 import { applyInline } from '@postern/projections';
 import type { Transaction } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 import { resourceList } from './resource-list.ts';
-import { streamOf } from './resource-name.ts';
+import { type ResourceRef, streamOf } from './resource-name.ts';
 import type { ResourceRow } from './resource-table.ts';
 import {
   decideResource,
@@ -22,6 +22,8 @@ export interface ResourceStore {
   readonly store: EventStore<ResourceDb>;
   readonly sealer: Sealer;
   readonly clock: () => Date;
+  /** SPIFFE id of the service: who did what nobody asked for. */
+  readonly self: string;
 }
 
 export interface ResourceRun {
@@ -29,6 +31,8 @@ export interface ResourceRun {
   readonly commandId: string;
   /** Absent for what the service does by itself. */
   readonly principal?: Principal;
+  /** Id of the event whose state comes back. */
+  readonly restores?: string;
   readonly sealed?: readonly SealedSecret[];
   /** What must hold in the same transaction, after the rows have changed. */
   readonly check?: (trx: Transaction<ResourceDb>) => Promise<void>;
@@ -36,6 +40,8 @@ export interface ResourceRun {
 
 export interface ResourceOutcome {
   readonly created: boolean;
+  /** False when everything was as the command wants it already. */
+  readonly changed: boolean;
   /** The resource after the command; absent when it is gone. */
   readonly row?: ResourceRow;
 }
@@ -49,7 +55,7 @@ const decider: Decider<ResourceState, ResourceCommand> = {
 
 /** Decides and records. The rows that are read and the secrets change in the same transaction as the events. */
 export async function runCommand(
-  { store }: Pick<ResourceStore, 'store'>,
+  { store, self }: Pick<ResourceStore, 'store' | 'self'>,
   run: ResourceRun,
 ): Promise<ResourceOutcome> {
   const { ref } = run.command;
@@ -58,7 +64,10 @@ export async function runCommand(
     decider,
     command: run.command,
     commandId: run.commandId,
-    meta: run.principal ? { actor: spiffeId(run.principal) } : {},
+    meta: {
+      actor: run.principal ? spiffeId(run.principal) : self,
+      ...(run.restores === undefined ? {} : { causationId: run.restores }),
+    },
     also: async (trx, recorded, next) => {
       await applyInline(resourceList, trx, recorded);
       await storeSecrets(
@@ -70,15 +79,37 @@ export async function runCommand(
       await run.check?.(trx);
     },
   });
-  const created = events.some(wasCreated);
-  if (state.state === 'absent') return { created };
-  const { version, resource, secrets } = state;
-  return {
-    created,
-    row: { ...ref, version, doc: resource, secrets, labels: resource.metadata.labels ?? {} },
-  };
+  return outcomeOf(ref, events, state);
 }
 
-function wasCreated(event: StoredEvent): boolean {
+/** What `runCommand` would do, or its refusal; nothing is recorded. */
+export async function previewCommand(
+  { store }: Pick<ResourceStore, 'store'>,
+  { command, check }: ResourceRun,
+): Promise<ResourceOutcome> {
+  const { ref } = command;
+  const state = fold(decider, await store.load(streamOf(ref)));
+  const events = decider.decide(command, state);
+  if (check) await store.transaction(check);
+  return outcomeOf(
+    ref,
+    events,
+    events.reduce((next, event) => decider.evolve(next, event), state),
+  );
+}
+
+function outcomeOf(
+  ref: ResourceRef,
+  events: readonly Pick<StoredEvent, 'type' | 'v' | 'data'>[],
+  state: ResourceState,
+): ResourceOutcome {
+  const outcome = { created: events.some(wasCreated), changed: events.length > 0 };
+  if (state.state === 'absent') return outcome;
+  const { version, resource, secrets } = state;
+  const row = { ...ref, version, doc: resource, secrets, labels: resource.metadata.labels ?? {} };
+  return { ...outcome, row };
+}
+
+function wasCreated(event: Pick<StoredEvent, 'type' | 'v' | 'data'>): boolean {
   return event.type === ResourceUpserted.type && ResourceUpserted.read(event).created;
 }

@@ -1,6 +1,6 @@
 import type { Kind, Resource } from '@postern/contracts';
 import { derivedUuid, isPlainObject, type Secret } from '@postern/core';
-import type { Sealer } from '@postern/identity';
+import { CannotUnseal, type Sealer } from '@postern/identity';
 import type { Kysely } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 import { isNameSecret, publicName, type ResourceRef } from './resource-name.ts';
@@ -43,6 +43,14 @@ export function emptiedPaths(kind: Kind, document: unknown): string[] {
     const { parent, field } = placeOf(document, path);
     return parent !== undefined && Object.hasOwn(parent, field) && String(parent[field]).trim() === '';
   });
+}
+
+/** The document with an empty text in the place of a secret, which takes the secret away. */
+export function blankAt<Document extends object>(document: Document, path: string): Document {
+  const copy = structuredClone(document);
+  const { parent, field } = placeOf(copy, path);
+  if (parent) parent[field] = '';
+  return copy;
 }
 
 /** Puts opened secrets back where they belong. */
@@ -96,17 +104,56 @@ export async function openSecrets(
   ref: ResourceRef,
   refs: Readonly<Record<string, string>>,
 ): Promise<Map<string, Secret>> {
-  const wanted = Object.values(refs);
-  if (wanted.length === 0) return new Map();
+  const [opened] = await openSecretsOfAll({ db, sealer }, [{ ...ref, secrets: refs }]);
+  return opened!;
+}
+
+/**
+ * The rows that hold the same values already, by path, so that writing a document back as it was read with its secrets changes
+ * nothing. A row that cannot be opened any more holds another value.
+ */
+export async function sameSecrets(
+  deps: { readonly db: Kysely<ResourceDb>; readonly sealer: Sealer },
+  { secrets: stored, ...ref }: ResourceRef & { readonly secrets: Readonly<Record<string, string>> },
+  secrets: ReadonlyMap<string, string>,
+): Promise<Record<string, string>> {
+  const same: Record<string, string> = {};
+  for (const [path, plain] of secrets) {
+    const row = stored[path];
+    if (row === undefined) continue;
+    const opened = await openSecrets(deps, ref, { [path]: row }).catch(ignoreUnreadable);
+    if (opened?.get(path)?.reveal() === plain) same[path] = row;
+  }
+  return same;
+}
+
+function ignoreUnreadable(error: unknown): undefined {
+  if (!CannotUnseal.is(error)) throw error;
+  return undefined;
+}
+
+/** Opens the secrets of many resources, in the order of these. */
+export async function openSecretsOfAll(
+  { db, sealer }: { readonly db: Kysely<ResourceDb>; readonly sealer: Sealer },
+  resources: readonly (ResourceRef & { readonly secrets: Readonly<Record<string, string>> })[],
+): Promise<Map<string, Secret>[]> {
+  const wanted = resources.flatMap(({ secrets }) => Object.values(secrets));
+  if (wanted.length === 0) return resources.map(() => new Map());
   const rows = await db
     .selectFrom('resource_secret')
-    .select(['path', 'sealed'])
+    .select(['ref', 'path', 'sealed'])
     .where('ref', 'in', wanted)
     .execute();
-  const opened = rows.map(
-    async ({ path, sealed }) => [path, await sealer.unseal(sealed, contextOf(ref, path))] as const,
+  const byRef = new Map(rows.map((row) => [row.ref, row]));
+  return Promise.all(
+    resources.map(async (resource) => {
+      const found = Object.values(resource.secrets).flatMap((ref) => byRef.get(ref) ?? []);
+      const opened = found.map(
+        async ({ path, sealed }) => [path, await sealer.unseal(sealed, contextOf(resource, path))] as const,
+      );
+      return new Map(await Promise.all(opened));
+    }),
   );
-  return new Map(await Promise.all(opened));
 }
 
 function contextOf({ kind, id }: ResourceRef, path: string): string {

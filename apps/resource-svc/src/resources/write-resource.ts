@@ -20,10 +20,10 @@ import { requireRoles } from '../rules/references.ts';
 import { requireStorable } from '../rules/well-formed.ts';
 import { rowShownAs } from './find-target.ts';
 import { idOf, kindOf, type ResourceRef } from './resource-name.ts';
-import { documentOf, findResource, findResources } from './resource-table.ts';
+import { documentOf, findResource, findResources, type ResourceRow } from './resource-table.ts';
 import { isExpired } from './resource.ts';
-import { emptiedPaths, namePath, sealSecrets, splitSecrets } from './secrets.ts';
-import { type ResourceStore, runCommand } from './run-command.ts';
+import { emptiedPaths, namePath, sameSecrets, sealSecrets, splitSecrets } from './secrets.ts';
+import { previewCommand, type ResourceRun, type ResourceStore, runCommand } from './run-command.ts';
 
 /** A document to be written, and how. */
 export interface WriteRequest {
@@ -34,11 +34,19 @@ export interface WriteRequest {
   readonly ifMatch?: string | undefined;
   readonly principal: Principal;
   readonly commandId: string;
+  /** Which resource is meant, where that is known already. */
+  readonly ref?: ResourceRef;
+  /** Id of the event whose state the document is. */
+  readonly restores?: string;
+  /** Check everything, and record nothing. */
+  readonly dryRun?: boolean;
 }
 
 /** What a write left behind. */
 export interface Written {
   readonly created: boolean;
+  readonly changed: boolean;
+  readonly row: ResourceRow;
   readonly document: Resource;
 }
 
@@ -49,20 +57,22 @@ export async function writeResource(deps: ResourceStore, request: WriteRequest):
   requireStorable(request.body);
   const whole = kind.normalize(request.body, { now });
   if (isExpired(whole, now)) throw InvalidResource('metadata.expires is in the past');
-  const target = await targetOf(deps, kind, { whole, mode: request.mode });
+  const target = request.ref ?? (await targetOf(deps, kind, { whole, mode: request.mode }));
   await refuseEscalation(deps, request.principal, { whole, target });
   const { resource, secrets } = splitSecrets(kind, whole);
   // A masked name stands for the name that is stored already.
   if (isMaskedName(whole.metadata.name)) (secrets as Map<string, string>).delete(namePath);
+  const same = await storedAlready(deps, target, secrets);
   const sealed = await sealSecrets(deps.sealer, target, secrets, request.commandId);
   const ifMatch = request.ifMatch ?? (await ownRevision(deps, target, whole));
-  const { created, row } = await runCommand(deps, {
+  const run: ResourceRun = {
     command: {
       type: 'WriteResource',
       mode: request.mode,
       ref: target,
       resource: withoutRevision(resource),
       secrets: Object.fromEntries(sealed.map(({ path, ref }) => [path, ref])),
+      same,
       dropped: emptiedPaths(kind, request.body),
       ...(ifMatch === undefined ? {} : { ifMatch }),
       now,
@@ -70,11 +80,13 @@ export async function writeResource(deps: ResourceStore, request: WriteRequest):
     sealed,
     principal: request.principal,
     commandId: request.commandId,
+    ...(request.restores === undefined ? {} : { restores: request.restores }),
     check: async (trx) => {
       if (kind.kind === 'user') await requireRoles(trx, whole.spec as UserSpec);
     },
-  });
-  return { created, document: documentOf(row!) };
+  };
+  const { created, changed, row } = await (request.dryRun ? previewCommand : runCommand)(deps, run);
+  return { created, changed, row: row!, document: documentOf(row!) };
 }
 
 interface Target {
@@ -103,6 +115,15 @@ async function ownRevision(
   const { revision } = whole.metadata;
   if (revision === undefined) return undefined;
   return (await findResource(deps.store.db, ref, deps.clock())) ? revision : undefined;
+}
+
+async function storedAlready(
+  { store: { db }, sealer, clock }: ResourceStore,
+  ref: ResourceRef,
+  secrets: ReadonlyMap<string, string>,
+): Promise<Record<string, string>> {
+  const row = secrets.size > 0 ? await findResource(db, ref, clock()) : undefined;
+  return row ? sameSecrets({ db, sealer }, { ...ref, secrets: row.secrets }, secrets) : {};
 }
 
 interface Change {

@@ -1,24 +1,21 @@
-import { type Bus, type BusMessage, readViewPage } from '@postern/bus';
+import { type BusMessage, readViewPage } from '@postern/bus';
 import {
   anyAgent,
-  fromSubjectToken,
   type OpenViewReply,
+  selectorHash,
   type SnapshotPage,
   SnapshotRequest,
+  type ViewProof,
 } from '@postern/contracts';
-import { toAppError } from '@postern/core';
+import { messageOf, toAppError } from '@postern/core';
 import { StoreUnavailable } from '@postern/event-store';
-import type { Telemetry } from '@postern/telemetry';
+import { verifyViewProof } from '@postern/identity';
 import { Compile } from 'typebox/compile';
-import { joinPatienceMs, requireEntitled, ViewForbidden } from './entitlement.ts';
-import { openViewFor, readSelector, type ViewStore } from './open-view.ts';
+import { joinPatienceMs, rememberProved, requireEntitled, ViewForbidden } from './entitlement.ts';
+import { openViewFor, readOpenRequest } from './open-view.ts';
+import { giveViewKeys } from './serve-view-keys.ts';
+import { agentOf, type ServeViewsDeps } from './view-request.ts';
 import { findView, renewLease } from './view-table.ts';
-
-/** What answers agents about views. */
-export interface ServeViewsDeps extends ViewStore {
-  readonly bus: Bus;
-  readonly telemetry: Telemetry;
-}
 
 const queue = 'resource-svc';
 const maxReaders = 100_000;
@@ -26,13 +23,16 @@ const snapshotRequest = Compile(SnapshotRequest);
 
 /** Answers agents that open and read views. Every replica does; each request goes to one of them. */
 export function serveViews(deps: ServeViewsDeps): Disposable {
-  const readable = new Set<string>();
+  const readable = new Map<string, number>();
   const subscriptions = [
     deps.bus.subscribe(anyAgent.openView, { queue }, async (message) =>
       message.respond(await open(deps, message)),
     ),
     deps.bus.subscribe(anyAgent.snapshot, { queue }, async (message) =>
       message.respond(await snapshot(deps, readable, message)),
+    ),
+    deps.bus.subscribe(anyAgent.viewKey, { queue }, async (message) =>
+      message.respond(await giveViewKeys(deps, message)),
     ),
   ];
   return {
@@ -45,9 +45,9 @@ export function serveViews(deps: ServeViewsDeps): Disposable {
 async function open(deps: ServeViewsDeps, message: BusMessage): Promise<OpenViewReply> {
   const agentId = agentOf(message);
   try {
-    const selector = readSelector(message.json());
-    const { kinds } = selector;
-    await requireEntitled(deps.store.db, { agentId, kinds, patienceMs: joinPatienceMs });
+    const { selector, proof } = readOpenRequest(message.json());
+    if (proof) await takeProof(deps, { agentId, proof, hash: selectorHash(selector) });
+    await requireEntitled(deps.store.db, { agentId, selector, patienceMs: joinPatienceMs });
     return { ok: true, hash: await openViewFor(deps, agentId, selector) };
   } catch (error) {
     const { code, message: text } = toAppError(error);
@@ -56,9 +56,29 @@ async function open(deps: ServeViewsDeps, message: BusMessage): Promise<OpenView
   }
 }
 
+interface Shown {
+  readonly agentId: string;
+  readonly hash: string;
+  readonly proof: ViewProof;
+}
+
+/** Remembers who asks. A proof that proves nothing is no reason to refuse who is known anyway. */
+async function takeProof(
+  { store, identity, clock, telemetry }: ServeViewsDeps,
+  { agentId, hash, proof }: Shown,
+): Promise<void> {
+  const at = clock();
+  try {
+    const { principal } = await verifyViewProof(proof, { agentId, hash, trust: identity.trust(), at });
+    await rememberProved(store.db, { agentId, roles: principal.roles, at });
+  } catch (error) {
+    telemetry.log.warn('an agent did not prove who it is', { agent: agentId, error: messageOf(error) });
+  }
+}
+
 async function snapshot(
   deps: ServeViewsDeps,
-  readable: Set<string>,
+  readable: Map<string, number>,
   message: BusMessage,
 ): Promise<SnapshotPage> {
   const request = message.json();
@@ -66,39 +86,45 @@ async function snapshot(
   const { hash, after } = request;
   const agentId = agentOf(message);
   const reader = `${hash} ${agentId}`;
-  const isReadable = await mayRead(deps, hash, agentId).catch((error: unknown) => {
+  let isRemembered = false;
+  const generation = await readableIn(deps, hash, agentId).catch((error: unknown) => {
     // Without Postgres nothing changes either: what this agent could read a moment ago it still can.
-    if (StoreUnavailable.is(error) && readable.has(reader)) return true;
+    if (StoreUnavailable.is(error)) {
+      isRemembered = true;
+      return readable.get(reader);
+    }
     throw error;
   });
-  if (!isReadable) {
+  if (generation === undefined) {
     readable.delete(reader);
     return unknownView;
   }
   if (readable.size >= maxReaders) readable.clear();
-  readable.add(reader);
-  return readViewPage(deps.bus, hash, after);
+  readable.set(reader, generation);
+  const page = await readViewPage(deps.bus, { hash, generation }, after);
+  // Another replica may have moved the view: what was purged there is no reason to show nothing.
+  const isGone = isRemembered && after === '' && page.entries.length === 0;
+  return isGone ? unknownView : page;
 }
 
 /**
- * A view that is being compared may lack entries, and a reader would take them for removed: opening it again waits. A hash
+ * The generation in which the agent may read a view. A view that is being compared may lack entries, and a reader would take them for removed: opening it again waits. A hash
  * is no secret, so a view that the agent could not open is not there for it.
  */
-async function mayRead({ store, clock }: ServeViewsDeps, hash: string, agentId: string): Promise<boolean> {
+async function readableIn(
+  { store, clock }: ServeViewsDeps,
+  hash: string,
+  agentId: string,
+): Promise<number | undefined> {
   const view = await findView(store.db, hash);
-  if (view?.isFilled !== true) return false;
+  if (view?.isFilled !== true) return undefined;
   try {
-    await requireEntitled(store.db, { agentId, kinds: view.selector.kinds });
+    await requireEntitled(store.db, { agentId, selector: view.selector });
   } catch (error) {
-    if (ViewForbidden.is(error)) return false;
+    if (ViewForbidden.is(error)) return undefined;
     throw error;
   }
-  return renewLease(store.db, { hash, agentId, now: clock() });
+  return (await renewLease(store.db, { hash, agentId, now: clock() })) ? view.generation : undefined;
 }
 
 const unknownView: SnapshotPage = { ok: false, code: 'unknown_view', entries: [], next: '' };
-
-/** The bus lets an agent speak under its own id only. */
-function agentOf({ subject }: BusMessage): string {
-  return fromSubjectToken(subject.split('.')[1]!);
-}

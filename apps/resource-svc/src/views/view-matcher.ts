@@ -12,8 +12,16 @@ export interface MatcherPorts {
   goneVersion(ref: ResourceRef): Promise<number | undefined>;
   /** Every entry the view holds on the bus; removed ones do not count. */
   readView(hash: string): AsyncIterable<ViewEntry>;
-  /** Stores an entry; one without a resource is a removal. */
-  putEntry(hash: string, entry: ViewEntry): Promise<void>;
+  /** Whether an entry that the view holds at the right revision is also in the right form. */
+  isCurrent(hash: string, entry: ViewEntry): boolean;
+  /** Stores entries; one without a resource is a removal. */
+  putEntries(puts: readonly ViewPut[]): Promise<void>;
+}
+
+/** An entry for a view. */
+export interface ViewPut {
+  readonly hash: string;
+  readonly entry: ViewEntry;
 }
 
 /** Where a resource stands at the start. */
@@ -81,29 +89,46 @@ export class ViewMatcher {
     this.#members.set(hash, members);
   }
 
-  /** Gives a view up and empties it on the bus. */
-  async close(hash: string): Promise<void> {
+  /** Gives a view up. */
+  close(hash: string): void {
     this.#index.remove(hash);
     for (const known of this.#members.get(hash)?.values() ?? []) known.views.delete(hash);
     this.#members.delete(hash);
-    for await (const entry of this.#ports.readView(hash))
-      await this.#ports.putEntry(hash, removalOf(entry, entry.rev));
   }
 
-  /** Carries one change into every view it touches, with an explicit removal where the resource no longer is in one. */
-  async apply(change: ResourceChange): Promise<void> {
+  /**
+   * Carries changes into every view they touch, with an explicit removal where a resource no longer is in one. Of several
+   * changes of one resource a view is told the last. Answers how many entries of the busiest view changed.
+   */
+  async apply(changes: readonly ResourceChange[]): Promise<number> {
+    const next = new Map<string, Known>();
+    const puts = new Map<string, Map<string, ViewEntry>>();
+    for (const change of changes) this.#advance(change, next, puts);
+    const all = [...puts].flatMap(([hash, entries]) =>
+      [...entries.values()].map((entry) => ({ hash, entry })),
+    );
+    if (all.length > 0) await this.#ports.putEntries(all);
+    // Only now, so that changes that could not be told everyone are told again when they are tried again.
+    for (const known of next.values()) this.#remember(known);
+    return Math.max(0, ...[...puts.values()].map(({ size }) => size));
+  }
+
+  #advance(
+    change: ResourceChange,
+    next: Map<string, Known>,
+    puts: Map<string, Map<string, ViewEntry>>,
+  ): void {
     const { kind, id, version, doc } = change;
-    const before = this.#known.get(streamOf(change));
+    const key = streamOf(change);
+    const before = next.get(key) ?? this.#known.get(key);
     if (before && version <= before.rev) return;
     const labels = doc && (doc.metadata.labels ?? {});
     const views = labels ? this.#index.matching(kind, labels) : new Set<string>();
-    const left = [...(before?.views ?? [])].filter((hash) => !views.has(hash));
-    await Promise.all([
-      ...[...views].map((hash) => this.#ports.putEntry(hash, entryOf(change))),
-      ...left.map((hash) => this.#ports.putEntry(hash, removalOf(change, version))),
-    ]);
-    // Only now, so that a change that could not be told everyone is told again when it is tried again.
-    this.#remember({ kind, id, rev: version, labels, views });
+    for (const hash of new Set([...views, ...(before?.views ?? [])])) {
+      const entries = puts.get(hash) ?? new Map<string, ViewEntry>();
+      puts.set(hash, entries.set(key, views.has(hash) ? entryOf(change) : removalOf(change, version)));
+    }
+    next.set(key, { kind, id, rev: version, labels, views });
   }
 
   /** Makes what a view holds on the bus equal to what it should hold; right whatever the bus lost or kept too long. */
@@ -113,7 +138,8 @@ export class ViewMatcher {
       const key = streamOf(entry);
       const known = wanted.get(key);
       if (!known) await this.#removeStale(hash, entry);
-      else if (entry.rev >= known.rev) wanted.delete(key);
+      else if (entry.rev > known.rev || (entry.rev === known.rev && this.#ports.isCurrent(hash, entry)))
+        wanted.delete(key);
     }
     const missing = [...wanted.values()];
     for (let at = 0; at < missing.length; at += batchSize)
@@ -133,7 +159,7 @@ export class ViewMatcher {
   async #removeStale(hash: string, entry: ViewEntry): Promise<void> {
     const known = this.#known.get(streamOf(entry));
     const rev = known?.rev ?? (await this.#ports.goneVersion(entry)) ?? entry.rev + 1;
-    await this.#ports.putEntry(hash, removalOf(entry, Math.max(rev, entry.rev)));
+    await this.#ports.putEntries([{ hash, entry: removalOf(entry, Math.max(rev, entry.rev)) }]);
   }
 
   async #fill(hash: string, missing: readonly Known[]): Promise<void> {
@@ -141,8 +167,8 @@ export class ViewMatcher {
     // A row that is newer than what is known here is a change that has not arrived yet: it concerns every view.
     const isNewer = (row: ResourceRow) => row.version > (this.#known.get(streamOf(row))?.rev ?? 0);
     const current = rows.filter((row) => !isNewer(row));
-    await Promise.all(current.map((row) => this.#ports.putEntry(hash, entryOf(row))));
-    for (const row of rows.filter(isNewer)) await this.apply(row);
+    await this.#ports.putEntries(current.map((row) => ({ hash, entry: entryOf(row) })));
+    await this.apply(rows.filter(isNewer));
   }
 }
 

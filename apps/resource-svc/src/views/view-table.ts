@@ -14,20 +14,18 @@ export interface ViewRow {
   readonly hash: string;
   readonly selector: Selector;
   readonly isFilled: boolean;
+  readonly generation: number;
 }
 
+const columns = ['hash', 'selector', 'filled_at', 'generation'] as const;
+
 export async function listViews(db: Db): Promise<ViewRow[]> {
-  const rows = await db.selectFrom('view').select(['hash', 'selector', 'filled_at']).execute();
-  return rows.map(({ hash, selector, filled_at }) => ({ hash, selector, isFilled: filled_at !== null }));
+  return (await db.selectFrom('view').select(columns).execute()).map(rowOf);
 }
 
 export async function findView(db: Db, hash: string): Promise<ViewRow | undefined> {
-  const row = await db
-    .selectFrom('view')
-    .select(['hash', 'selector', 'filled_at'])
-    .where('hash', '=', hash)
-    .executeTakeFirst();
-  return row && { hash: row.hash, selector: row.selector, isFilled: row.filled_at !== null };
+  const row = await db.selectFrom('view').select(columns).where('hash', '=', hash).executeTakeFirst();
+  return row && rowOf(row);
 }
 
 interface NewView {
@@ -78,6 +76,26 @@ export async function renewLease(
   return numAffectedRows === 1n;
 }
 
+/** Whether the agent has read the view lately, as far as it may. */
+export async function hasLease(
+  db: Db,
+  { hash, agentId, since }: { hash: string; agentId: string; since: Date },
+): Promise<boolean> {
+  const lease = await db
+    .selectFrom('view_reader')
+    .select('hash')
+    .where('hash', '=', hash)
+    .where('agent_id', '=', agentId)
+    .where('last_seen', '>=', since)
+    .executeTakeFirst();
+  return lease !== undefined;
+}
+
+/** Ends every lease of an agent that may read nothing any more. */
+export async function endLeases(db: Db, agentId: string): Promise<void> {
+  await db.deleteFrom('view_reader').where('agent_id', '=', agentId).execute();
+}
+
 /** Hashes of views that nobody has read since a time. */
 export async function unreadViews(db: Db, since: Date): Promise<string[]> {
   const rows = await db
@@ -98,34 +116,33 @@ export async function unreadViews(db: Db, since: Date): Promise<string[]> {
   return rows.map(({ hash }) => hash);
 }
 
-/** Removes a view's row unless it is being read after all. */
+/** Removes a view's row unless it is being read after all, and answers the generation that nobody needs any more. */
 export async function deleteUnread(
   trx: Transaction<ResourceDb>,
   hash: string,
   since: Date,
-): Promise<boolean> {
+): Promise<number | undefined> {
   await trx.selectFrom('view').select('hash').where('hash', '=', hash).forUpdate().execute();
   const readers = trx
     .selectFrom('view_reader')
     .select('hash')
     .where('hash', '=', hash)
     .where('last_seen', '>=', since);
-  const { numDeletedRows } = await trx
+  const deleted = await trx
     .deleteFrom('view')
     .where('hash', '=', hash)
     .where(({ not, exists }) => not(exists(readers)))
+    .returning('generation')
     .executeTakeFirst();
-  return numDeletedRows > 0n;
+  return deleted?.generation;
 }
 
-/** Selectors of the views an agent is reading. */
-export async function selectorsRead(db: Db, agentId: string, since: Date): Promise<Selector[]> {
-  const rows = await db
-    .selectFrom('view')
-    .innerJoin('view_reader', 'view_reader.hash', 'view.hash')
-    .select('view.selector')
-    .where('agent_id', '=', agentId)
-    .where('last_seen', '>=', since)
-    .execute();
-  return rows.map(({ selector }) => selector);
+function rowOf(row: {
+  hash: string;
+  selector: Selector;
+  filled_at: Date | null;
+  generation: number;
+}): ViewRow {
+  const { hash, selector, filled_at, generation } = row;
+  return { hash, selector, isFilled: filled_at !== null, generation };
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Bus, connectBus, eventStream, eventStreamTarget } from '@postern/bus';
-import { AgentJoined } from '@postern/contracts';
+import { AgentJoined, AgentRevoked, type NewEvent } from '@postern/contracts';
 import { Secret, systemClock } from '@postern/core';
-import { openEventStore, startRelay } from '@postern/event-store';
-import { newKeyText } from '@postern/identity';
+import { type EventStore, openEventStore, startRelay } from '@postern/event-store';
+import { type HeldIdentity, newKeyText } from '@postern/identity';
 import { silentTelemetry, type SilentTelemetry } from '@postern/telemetry';
 import { type TestNats, testNats, type TestPostgres, testPostgres } from '@postern/testkit';
 import {
@@ -23,12 +23,18 @@ export interface TestService extends AsyncDisposable {
   readonly telemetry: SilentTelemetry;
   /** Speaks as a person through an edge. */
   as(user: string): Client;
+  /** Speaks as a person through this edge. */
+  through(edgeId: string, user: string): Promise<Client>;
   /** Speaks as a bot through an edge. */
   asBot(name: string): Client;
   /** Speaks as a joined process on its own connection. */
   asAgent(id: string, roles: readonly string[]): Promise<Client>;
   /** Tells the service, as join-svc does, that somebody joined with these roles. */
   joined(id: string, roles: readonly string[]): Promise<void>;
+  /** Tells the service that an agent was revoked. */
+  revoked(id: string): Promise<void>;
+  /** An identity of the service's cluster. */
+  held(id: string, roles: readonly string[]): Promise<HeldIdentity>;
   /** Starts another replica. */
   replica(): Promise<ResourceService>;
   /** A replica's end. */
@@ -44,7 +50,9 @@ interface World {
   readonly key: Secret;
 }
 
-export async function startService(): Promise<TestService> {
+export async function startService(
+  settings: { readonly garbageAfterMs?: number } = {},
+): Promise<TestService> {
   await using scope = new AsyncDisposableStack();
   const world: World = {
     postgres: scope.use(await testPostgres()),
@@ -67,7 +75,7 @@ export async function startService(): Promise<TestService> {
     async () => void (await Promise.all([...running.values()].map((each) => each[Symbol.asyncDispose]()))),
   );
   const start = async () => {
-    const { service, port, life } = await startReplica(world);
+    const { service, port, life } = await startReplica(world, settings);
     running.set(service, life);
     return { service, port };
   };
@@ -81,21 +89,16 @@ export async function startService(): Promise<TestService> {
     telemetry: world.telemetry,
     first: first.service,
     as: (user) => clientOf(() => first.port, { held: edge, principal: person(user) }),
+    through: async (edgeId, user) =>
+      clientOf(() => first.port, {
+        held: await world.trust.held('svc', edgeId, ['Proxy']),
+        principal: person(user),
+      }),
     asBot: (name) => clientOf(() => first.port, { held: edge, principal: { ...person(name), type: 'bot' } }),
     asAgent: async (id, roles) =>
       clientOf(() => first.port, { held: await world.trust.held(typeOf(roles), id, roles) }),
-    joined: async (id, roles) => {
-      const event = AgentJoined({
-        agentId: id,
-        method: 'token',
-        token: '***',
-        roles: [...roles],
-        hostname: 'h',
-        generation: 1,
-        notAfter: '',
-      });
-      await joins.append([{ stream: `agent/${id}`, version: 1, id: randomUUID(), event }]);
-    },
+    ...newsOf(joins),
+    held: (id, roles) => world.trust.held(typeOf(roles), id, roles),
     replica: async () => (await start()).service,
     stop: async (service) => {
       await running.get(service)?.[Symbol.asyncDispose]();
@@ -105,7 +108,23 @@ export async function startService(): Promise<TestService> {
   };
 }
 
-async function startReplica({ postgres, nats, telemetry, trust, key }: World) {
+/** What join-svc tells of agents. */
+function newsOf(joins: EventStore): Pick<TestService, 'joined' | 'revoked'> {
+  const append = async (id: string, event: NewEvent) => {
+    const version = (await joins.load(`agent/${id}`)).length + 1;
+    await joins.append([{ stream: `agent/${id}`, version, id: randomUUID(), event }]);
+  };
+  const certified = { method: 'token', token: '***', hostname: 'h', generation: 1, notAfter: '' };
+  return {
+    joined: (agentId, roles) => append(agentId, AgentJoined({ ...certified, agentId, roles: [...roles] })),
+    revoked: (agentId) => append(agentId, AgentRevoked({ agentId, by: 'admin', busKeys: [] })),
+  };
+}
+
+async function startReplica(
+  { postgres, nats, telemetry, trust, key }: World,
+  settings: { readonly garbageAfterMs?: number },
+) {
   await using scope = new AsyncDisposableStack();
   const store = scope.use(
     await openResourceStore(new Secret(postgres.url), { telemetry, clock: systemClock }),
@@ -113,7 +132,7 @@ async function startReplica({ postgres, nats, telemetry, trust, key }: World) {
   const bus = scope.use(await connectBus({ servers: nats.url, name: 'resource-svc', telemetry }));
   const identity = await trust.held('svc', randomUUID(), ['Auth']);
   const deps = { store, bus, identity, telemetry, clock: systemClock };
-  const service = scope.use(await resourceService(deps, { key, heartbeatIntervalMs: 30_000 }));
+  const service = scope.use(await resourceService(deps, { key, heartbeatIntervalMs: 30_000, ...settings }));
   const { port } = await service.listen({ host: '127.0.0.1', port: 0 });
   return { service, port, life: scope.move() };
 }
