@@ -9,6 +9,7 @@ export { type KubeconfigOptions, writeKubeconfig } from './kube/kubeconfig.ts';
 export { openPki, type Pki } from './kube/pki.ts';
 export type { KubeApiServer, ServerFacts } from './kube/server-facts.ts';
 export { type Nats, type NatsOptions, startNats } from './nats/nats.ts';
+export { type NatsCluster, type NatsClusterOptions, startNatsCluster } from './nats/nats-cluster.ts';
 export { ensureNatsServer } from './nats/nats-binary.ts';
 export { type Postgres, type PostgresOptions, startPostgres } from './postgres/postgres.ts';
 export { type Child, type ChildOptions, startChild } from './process/child.ts';
