@@ -48,6 +48,10 @@ export interface FakeControlPlane extends AsyncDisposable {
   readonly requests: ReceivedRequest[];
   readonly resources: Map<string, FakeResource>;
   clusters: FakeCluster[];
+  /** What the bus was told of the next agent that is revoked. */
+  revokedOnBus: 'told' | 'pending' | 'cannot-be-told';
+  /** Answers to reads of other paths, by path without its query, or with it where that is there too. */
+  readonly replies: Map<string, unknown>;
   /** Groups of the user that asks who it is. */
   kubernetesGroups: string[];
   /** What goes wrong with the next requests: a status, or the connection is cut after the work was done. */
@@ -95,6 +99,8 @@ export async function fakeControlPlane(clusterName = 'example.test'): Promise<Fa
     requests: [],
     resources: new Map(),
     clusters: [],
+    revokedOnBus: 'told',
+    replies: new Map(),
     kubernetesGroups: ['postern:admins'],
     faults: [],
     async identity(user, { ttlMs = hourMs, proxy = plane.proxy } = {}) {
@@ -175,6 +181,10 @@ async function replyTo(serving: Serving, received: Received): Promise<Reply> {
   const { pathname, searchParams } = new URL(received.url, 'https://fake');
   if (pathname === '/webapi/ping') return ok({ cluster_name: plane.clusterName, server_version: '0.1.0' });
   if (user === undefined) return refusal(401, 'http.unauthenticated', 'a valid client certificate is needed');
+  const written = plane.replies.get(received.url) ?? plane.replies.get(pathname);
+  if (written !== undefined) return ok(written);
+  if (pathname.startsWith('/v1/audit/requests/'))
+    return refusal(404, 'inventory.request_not_found', 'no such request was recorded');
   if (pathname.startsWith('/v1/resources/'))
     return resourceReply(plane, received, pathname.split('/').slice(3).map(decodeURIComponent));
   if (pathname === '/v1/auth/sign')
@@ -184,6 +194,8 @@ async function replyTo(serving: Serving, received: Received): Promise<Reply> {
   if (pathname === '/v1/status') {
     return ok({ clusterName: plane.clusterName, version: '0.1.0', caPins: [`sha256:${'ab'.repeat(32)}`] });
   }
+  const [, agentId] = /^\/v1\/agents\/([^/]+)\/revoke$/.exec(pathname) ?? [];
+  if (agentId !== undefined) return revokeReply(plane, decodeURIComponent(agentId));
   return inventoryReply(plane, pathname, searchParams);
 }
 
@@ -199,6 +211,11 @@ function me(plane: FakeControlPlane, user: string): object {
     kubernetesUsers: [],
     kubernetesGroups: plane.kubernetesGroups,
   };
+}
+
+function revokeReply({ revokedOnBus }: FakeControlPlane, agentId: string): Reply {
+  if (agentId !== 'a1') return refusal(404, 'join.no_such_agent', `no agent ${agentId} has joined`);
+  return ok({ agentId, bus: revokedOnBus, credentialsEnd: '2026-11-22T02:00:00.000Z' });
 }
 
 function inventoryReply(plane: FakeControlPlane, path: string, query: URLSearchParams): Reply {

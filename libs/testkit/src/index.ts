@@ -8,18 +8,23 @@ export {
 } from './fake-control-plane.ts';
 export { runToolHere, type ToolOptions, type ToolOutcome } from './run-tool-here.ts';
 export { sequentialIds } from './ids.ts';
+export { type MemoryParking, memoryParking } from './memory-parking.ts';
 export { type TestNats, testNats } from './nats.ts';
 export { type TestPostgres, testPostgres } from './postgres.ts';
 export { type ProcessSpec, type RunningProcess, startProcess } from './stack/child-process.ts';
 export { type CommandOptions, type Finished, mustRun, runCommand } from './stack/run-command.ts';
+export { fakeTimeLibrary } from './stack/fake-time.ts';
+export { type Link, type LinkState, openLink } from './stack/link.ts';
+export type { LinkName, Links } from './stack/links.ts';
 export {
   type SeparateStack,
-  type ServiceName,
-  services,
+  type StackOptions,
   startSeparately,
   type Victim,
   victims,
 } from './stack/separate-stack.ts';
+export { type ServiceName, services } from './stack/service-env.ts';
+export type { NatsServers, SharedServer } from './stack/shared-servers.ts';
 export { plain, root, type Tools, toolsFor } from './stack/tools.ts';
 export { type Patience, until } from './stack/until.ts';
 export { temporaryFolder } from './temporary-folder.ts';

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Nats, startNats } from '@postern/lab';
+import { type Nats, type NatsOptions, startNats } from '@postern/lab';
 
 /** A nats-server of a test file's own, which may be killed and started again on the same port and storage. */
 export interface TestNats extends AsyncDisposable {
   readonly url: string;
+  readonly websocketUrl: string | undefined;
   readonly port: number;
   readonly pid: () => number;
   readonly monitorUrl: () => string;
@@ -17,13 +18,16 @@ export interface TestNats extends AsyncDisposable {
 }
 
 /** Starts a real nats-server with JetStream; `config` is appended to its configuration. */
-export async function testNats({ config }: { readonly config?: string } = {}): Promise<TestNats> {
+export async function testNats(
+  given: Pick<NatsOptions, 'config' | 'tls' | 'websocket'> = {},
+): Promise<TestNats> {
   const dir = mkdtempSync(join(tmpdir(), 'postern-nats-'));
-  const options = { dir, ...(config === undefined ? {} : { config }) };
+  const options = { ...given, dir };
   let server: Nats = await startNats(options);
-  const { url, port } = server;
+  const { url, websocketUrl, port } = server;
   return {
     url,
+    websocketUrl,
     port,
     pid: () => server.pid,
     monitorUrl: () => server.monitorUrl,

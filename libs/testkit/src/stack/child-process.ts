@@ -13,6 +13,11 @@ export interface RunningProcess {
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
   /** As a crash would. */
   kill9(): Promise<void>;
+  /** Stops it from running without its knowledge, as a starved machine does; `thaw` lets it go on. */
+  freeze(): void;
+  thaw(): void;
+  /** How it ended; undefined while it runs. */
+  outcome(): number | NodeJS.Signals | undefined;
 }
 
 /** What to run. */
@@ -54,6 +59,9 @@ export function startProcess(spec: ProcessSpec): RunningProcess {
       send('SIGKILL');
       await exited;
     },
+    freeze: () => send('SIGSTOP'),
+    thaw: () => send('SIGCONT'),
+    outcome: () => child.exitCode ?? child.signalCode ?? undefined,
   };
 }
 
@@ -70,6 +78,8 @@ async function stop(
   signal: NodeJS.Signals,
 ): Promise<number | NodeJS.Signals> {
   send(signal);
+  // A frozen one would not hear of it.
+  send('SIGCONT');
   const timer = setTimeout(() => send('SIGKILL'), 15_000);
   const outcome = await exited;
   clearTimeout(timer);

@@ -1,14 +1,29 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
-import { freePort, type Nats, type Postgres, startNats, startPostgres } from '@postern/lab';
+import type { Postgres } from '@postern/lab';
+import type { BusKeys } from '@postern/postern';
 import { type RunningProcess, startProcess } from './child-process.ts';
-import { until } from './until.ts';
+import type { CheckerCredentials } from './checker.ts';
+import { fakeTimeLibrary, stepClock } from './fake-time.ts';
+import { Links } from './links.ts';
+import {
+  clockFile,
+  edgeAddresses,
+  portsFor,
+  processName,
+  type ServiceName,
+  serviceEnv,
+  services,
+  type Setting,
+} from './service-env.ts';
+import {
+  type NatsServers,
+  openNatsServers,
+  openPostgresServer,
+  type PostgresServer,
+} from './shared-servers.ts';
 import { root, type Tools, toolsFor } from './tools.ts';
-
-/** The five services, in the order they are started. */
-export const services = ['join-svc', 'resource-svc', 'inventory-svc', 'kube-proxy', 'discovery-svc'] as const;
-export type ServiceName = (typeof services)[number];
+import { until } from './until.ts';
 
 /** Every process that may be killed. */
 export const victims = [...services, 'postgres', 'nats'] as const;
@@ -16,87 +31,102 @@ export type Victim = (typeof victims)[number];
 
 /** Every service in processes of its own, against a Postgres and a NATS of their own. */
 export interface SeparateStack extends AsyncDisposable {
+  readonly folder: string;
   readonly postgres: Postgres;
+  readonly servers: { readonly postgres: PostgresServer; readonly nats: NatsServers };
+  /** The network to the servers, where it can be broken; empty unless asked for. */
+  readonly links: Links;
   /** The edges' addresses, one for each replica. */
   readonly proxyAddrs: readonly string[];
+  /** What a bus connection needs that may do everything. */
+  readonly checkerCredentials: CheckerCredentials;
   readonly dataDir: string;
   readonly admin: Tools;
+  /** Names of all processes, `<service>-<replica>`. */
+  readonly processNames: readonly string[];
   process(service: ServiceName, replica: number): RunningProcess;
+  processNamed(name: string): RunningProcess;
+  /** Starts a process that ended again and waits until it is ready. */
+  restart(name: string): Promise<void>;
+  /** Whether it answers that it can do its work. */
+  isReady(name: string): Promise<boolean>;
+  /** Whether clocks of services can be moved. */
+  readonly hasOwnClocks: boolean;
+  /** Moves the clock of one process by seconds from the true time and waits until it shows; only where clocks were asked for. */
+  stepClock(name: string, seconds: number): Promise<void>;
   /** As a crash would: of the first replica of a service, or of a server that all share. */
   kill9(victim: Victim): Promise<void>;
   /** Starts what was killed again. */
   revive(victim: Victim): Promise<void>;
 }
 
-interface Ports {
-  readonly listen: number;
-  readonly diag: number;
-  readonly edge: number;
+/** What a stack may have beside its processes. */
+export interface StackOptions {
+  /** The network between processes and servers can be broken. */
+  readonly links?: boolean;
+  /** Clocks of services can be moved, where the Debian package libfaketime is installed. */
+  readonly clocks?: boolean;
+  /** Nodes of NATS, 1 or 3; streams are replicated to all. */
+  readonly natsNodes?: number;
+  /** Megabytes of disk for JetStream, where a small disk can be mounted. */
+  readonly natsDiskMegabytes?: number;
+  /** Further variables of every service. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts `replicas` of each service and waits until all are ready. When one is not, none is left running. */
-export async function startSeparately(folder: string, replicas = 2): Promise<SeparateStack> {
+export async function startSeparately(
+  folder: string,
+  replicas = 2,
+  options: StackOptions = {},
+): Promise<SeparateStack> {
   await using starting = new AsyncDisposableStack();
-  const dataDir = join(folder, 'data');
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  await writeFile(join(dataDir, 'kek'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
-  await writeFile(join(dataDir, 'service-token'), `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
-  await writeFile(join(dataDir, 'local-agent.yaml'), localAgent);
-  let postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
-  starting.defer(() => postgres.stop());
-  let nats = await startNats({ dir: join(folder, 'nats') });
-  starting.defer(() => nats.stop());
-  const ports = new Map<string, Ports>();
+  const { dataDir, bus } = await openKeys(folder);
+  const postgres = starting.use(await openPostgresServer(folder));
+  const { natsNodes: nodes = 1, natsDiskMegabytes: diskMegabytes } = options;
+  const { natsConfig: config, tls } = bus;
+  const nats = starting.use(await openNatsServers(folder, { nodes, diskMegabytes, config, tls }));
+  const links = starting.use(new Links());
+  const servers = { postgres, nats };
+  const setting = await settingOf({ folder, dataDir, replicas, servers, links, busEnv: bus.env }, options);
+  const processes = starting.use(new Processes(setting));
   for (const service of services) {
-    for (let at = 0; at < replicas; at += 1) ports.set(`${service}-${at}`, await threePorts());
+    await Promise.all(Array.from({ length: replicas }, (_, at) => processes.start(processName(service, at))));
   }
-  const running = new Map<string, RunningProcess>();
-  // All at once, for each may take its grace period.
-  starting.defer(async () => {
-    await Promise.all([...running.values()].map((process) => process.stop()));
-  });
-  const start = async (service: ServiceName, at: number) => {
-    const name = `${service}-${at}`;
-    const env = envOf({ folder, dataDir, postgres, nats, ports, replicas }, service, at);
-    running.set(
-      name,
-      startProcess({
-        name,
-        command: join(root, 'node_modules/.bin/node'),
-        args: [join(root, `apps/${service}/src/main.ts`)],
-        env,
-        cwd: folder,
-        logDir: folder,
-      }),
-    );
-    await ready(name, ports.get(name)!.diag, running.get(name)!);
-  };
-  for (const service of services)
-    await Promise.all(Array.from({ length: replicas }, (_, at) => start(service, at)));
-  const proxyAddrs = Array.from(
-    { length: replicas },
-    (_, at) => `127.0.0.1:${ports.get(`kube-proxy-${at}`)!.edge}`,
-  );
+  const proxyAddrs = edgeAddresses(setting);
   await writeFile(join(dataDir, 'proxy-addr'), proxyAddrs[0]!);
   const started = starting.move();
   return {
+    folder,
     get postgres() {
-      return postgres;
+      return postgres.current;
     },
+    servers,
+    links,
     proxyAddrs,
+    checkerCredentials: (await import('./checker.ts')).checkerCredentials(dataDir),
     dataDir,
     admin: toolsFor({ home: folder, dataDir }),
-    process: (service, at) => running.get(`${service}-${at}`)!,
+    processNames: [...setting.ports.keys()],
+    process: (service, at) => processes.named(processName(service, at)),
+    processNamed: (name) => processes.named(name),
+    restart: (name) => processes.start(name),
+    isReady: (name) => processes.isReady(name),
+    hasOwnClocks: setting.hasOwnClock,
+    stepClock: async (name, seconds) => {
+      stepClock(clockFile(folder, name), seconds);
+      const isThere = async () => Math.abs((await processes.clockOffsetMs(name)) - seconds * 1000) < 3000;
+      await until(`the clock of ${name} is ${seconds} s ahead`, isThere);
+    },
     async kill9(victim) {
       if (victim === 'postgres') await postgres.kill9();
-      else if (victim === 'nats') await nats.kill9();
-      else await running.get(`${victim}-0`)!.kill9();
+      else if (victim === 'nats') await nats.nodes[0]!.kill9();
+      else await processes.named(processName(victim, 0)).kill9();
     },
     async revive(victim) {
-      if (victim === 'postgres')
-        postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: true });
-      else if (victim === 'nats') nats = await startNats({ dir: join(folder, 'nats') });
-      else await start(victim, 0);
+      if (victim === 'postgres') await postgres.restart();
+      else if (victim === 'nats') await nats.nodes[0]!.restart();
+      else await processes.start(processName(victim, 0));
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
@@ -113,95 +143,111 @@ kubernetes_service:
     - labels: { "postern.dev/agent": "local" }
 `;
 
-async function threePorts(): Promise<Ports> {
-  return { listen: await freePort(), diag: await freePort(), edge: await freePort() };
+/** The data directory with its keys, as `postern start` makes it: the bus asks everybody for a credential. */
+async function openKeys(folder: string): Promise<{ readonly dataDir: string; readonly bus: BusKeys }> {
+  // The composition root loads every service, which tests that start no stack need not wait for.
+  const { openBusKeys, openDataDir } = await import('@postern/postern');
+  const dataDir = openDataDir(join(folder, 'data'));
+  await writeFile(join(dataDir.path, 'local-agent.yaml'), localAgent);
+  return { dataDir: dataDir.path, bus: await openBusKeys(dataDir) };
 }
 
-async function ready(name: string, diag: number, process: RunningProcess): Promise<void> {
-  let ended: number | NodeJS.Signals | undefined;
-  void process.exited.then((code) => (ended = code));
-  await until(
-    `${name} is ready`,
-    async () => ended !== undefined || (await fetch(`http://127.0.0.1:${diag}/readyz`)).ok,
-    { withinMs: 60_000 },
-  );
-  if (ended !== undefined) throw new Error(`${name} ended with ${ended}: see ${process.logFile}`);
+interface Ground extends Pick<Setting, 'folder' | 'dataDir' | 'replicas' | 'busEnv'> {
+  readonly servers: SeparateStack['servers'];
+  readonly links: Links;
 }
 
-interface Setting {
-  readonly folder: string;
-  readonly dataDir: string;
-  readonly postgres: Postgres;
-  readonly nats: Nats;
-  readonly ports: ReadonlyMap<string, Ports>;
-  readonly replicas: number;
-}
-
-function envOf(
-  { folder, dataDir, postgres, nats, ports, replicas }: Setting,
-  service: ServiceName,
-  at: number,
-): Record<string, string> {
-  const own = ports.get(`${service}-${at}`)!;
-  const urls = (name: ServiceName) =>
-    Array.from(
-      { length: replicas },
-      (_, index) => `https://127.0.0.1:${ports.get(`${name}-${index}`)!.listen}`,
-    ).join(',');
-  return {
-    PATH: process.env['PATH'] ?? '',
-    HOME: folder,
-    POSTERN_CLUSTER_NAME: 'postern',
-    POSTERN_PG_URL: postgres.url,
-    POSTERN_NATS_URL: nats.url,
-    POSTERN_JOIN_URL: urls('join-svc'),
-    POSTERN_RESOURCE_URL: urls('resource-svc'),
-    POSTERN_INVENTORY_URL: urls('inventory-svc'),
-    POSTERN_JOIN_TOKEN_FILE: join(dataDir, 'service-token'),
-    POSTERN_KEY_FILE: join(dataDir, 'kek'),
-    POSTERN_LISTEN: `127.0.0.1:${own.listen}`,
-    POSTERN_DIAG_LISTEN: `127.0.0.1:${own.diag}`,
-    POSTERN_HEARTBEAT_INTERVAL: '2s',
-    ...extras(service, { dataDir, folder, own, at, ports, replicas }),
-  };
-}
-
-interface Own {
-  readonly dataDir: string;
-  readonly folder: string;
-  readonly own: Ports;
-  readonly at: number;
-  readonly ports: ReadonlyMap<string, Ports>;
-  readonly replicas: number;
-}
-
-function extras(
-  service: ServiceName,
-  { dataDir, folder, own, at, ports, replicas }: Own,
-): Record<string, string> {
-  const edges = Array.from(
-    { length: replicas },
-    (_, index) => `127.0.0.1:${ports.get(`kube-proxy-${index}`)!.edge}`,
-  ).join(',');
-  if (service === 'join-svc') {
-    return {
-      POSTERN_DATA_DIR: dataDir,
-      POSTERN_ADMIN_IDENTITY_FILE: join(dataDir, 'admin-identity.pem'),
-      POSTERN_PUBLIC_ADDR: edges,
-    };
+async function settingOf({ servers, links, ...ground }: Ground, options: StackOptions): Promise<Setting> {
+  const { postgres, nats } = servers;
+  const ports = await portsFor(ground.replicas);
+  const to = { postgres: postgres.current.port, nats: nats.ports };
+  if (options.links) {
+    for (const name of ports.keys()) if (usesServers(name)) await links.open(name, to);
+    await links.open(agents, { nats: to.nats });
   }
-  const joined = {
-    POSTERN_CA_FILE: join(dataDir, 'ca.pem'),
-    POSTERN_DATA_DIR: join(folder, `${service}-${at}`),
+  const natsPorts = (name: string) =>
+    options.links ? links.ports(`${usesServers(name) ? name : agents}>nats`) : nats.ports;
+  const nodes = options.natsNodes ?? 1;
+  return {
+    ...ground,
+    ports,
+    env: { ...(nodes > 1 ? { POSTERN_NATS_REPLICAS: String(nodes) } : {}), ...options.env },
+    hasOwnClock: options.clocks === true && fakeTimeLibrary() !== undefined,
+    natsUrl: (name) =>
+      natsPorts(name)
+        .map((port) => `tls://127.0.0.1:${port}`)
+        .join(','),
+    postgresUrl: (name) => {
+      const url = new URL(postgres.current.url);
+      if (options.links && usesServers(name)) url.port = String(links.ports(`${name}>postgres`)[0]);
+      return url.href;
+    },
   };
-  return service === 'kube-proxy'
-    ? {
-        ...joined,
-        POSTERN_PUBLIC_ADDR: `127.0.0.1:${own.edge}`,
-        POSTERN_LISTEN: `127.0.0.1:${own.edge}`,
-        POSTERN_KUBE_LISTEN: `127.0.0.1:${own.listen}`,
-        POSTERN_CONFIG_FILE: join(dataDir, 'local-agent.yaml'),
-        POSTERN_KUBE_ALLOW_LOOPBACK: 'yes',
-      }
-    : joined;
+}
+
+/** Whoever joins is told where the bus is, and all of them the same. */
+const agents = 'agents';
+
+/** Whether a process is told by its own configuration where the servers are. */
+function usesServers(name: string): boolean {
+  return !/^(?:kube-proxy|discovery-svc)-|^agents$/.test(name);
+}
+
+/** The processes of the services. */
+class Processes implements AsyncDisposable {
+  readonly #setting: Setting;
+  readonly #running = new Map<string, RunningProcess>();
+
+  constructor(setting: Setting) {
+    this.#setting = setting;
+  }
+
+  named(name: string): RunningProcess {
+    return this.#running.get(name)!;
+  }
+
+  async start(name: string): Promise<void> {
+    const { folder } = this.#setting;
+    const [, service, at] = /^(.+)-(\d+)$/.exec(name)!;
+    const started = startProcess({
+      name,
+      command: join(root, 'node_modules/.bin/node'),
+      args: [join(root, `apps/${service}/src/main.ts`)],
+      env: serviceEnv(this.#setting, service as ServiceName, Number(at)),
+      cwd: folder,
+      logDir: folder,
+    });
+    this.#running.set(name, started);
+    await until(
+      `${name} is ready`,
+      async () => started.outcome() !== undefined || (await this.isReady(name)),
+      {
+        withinMs: 60_000,
+      },
+    );
+    const ended = started.outcome();
+    if (ended !== undefined) throw new Error(`${name} ended with ${ended}: see ${started.logFile}`);
+  }
+
+  async isReady(name: string): Promise<boolean> {
+    return (await this.#ask(name)).ok;
+  }
+
+  /** How far its clock is ahead, by what it writes over an answer, which is up to a second old. */
+  async clockOffsetMs(name: string): Promise<number> {
+    const { headers } = await this.#ask(name);
+    return Date.parse(headers.get('date') ?? '') - Date.now();
+  }
+
+  async #ask(name: string): Promise<Response> {
+    const { diag } = this.#setting.ports.get(name)!;
+    const answer = await fetch(`http://127.0.0.1:${diag}/readyz`, { signal: AbortSignal.timeout(5000) });
+    await answer.body?.cancel();
+    return answer;
+  }
+
+  /** All at once, for each may take its grace period. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#running.values()].map((process) => process.stop()));
+  }
 }
