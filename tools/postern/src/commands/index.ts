@@ -1,6 +1,7 @@
 import type { Tool } from '@postern/cli';
 import { configure } from './configure.ts';
 import { installSystemd } from './install-systemd.ts';
+import { rebuild } from './rebuild.ts';
 import { start } from './start.ts';
 import { version } from './version.ts';
 
@@ -10,5 +11,5 @@ export const postern: Tool = {
   summary: 'Configure and run the services of a host',
   hasIdentity: false,
   groups: { install: 'Make files for the host’s service manager' },
-  commands: [start, configure, installSystemd, version],
+  commands: [start, configure, installSystemd, rebuild, version],
 };

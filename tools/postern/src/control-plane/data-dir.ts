@@ -9,6 +9,8 @@ export interface DataDir {
   readonly serviceTokenFile: string;
   readonly busKeysFile: string;
   readonly busAccountSeedFile: string;
+  readonly busOperatorFile: string;
+  readonly busCaFile: string;
   readonly adminIdentityFile: string;
   readonly caFile: string;
   readonly proxyAddrFile: string;
@@ -26,6 +28,8 @@ export function openDataDir(path: string): DataDir {
     serviceTokenFile: file('service-token'),
     busKeysFile: file('bus-keys.json'),
     busAccountSeedFile: file('bus-account-seed'),
+    busOperatorFile: file('bus-operator'),
+    busCaFile: file('bus-ca.pem'),
     adminIdentityFile: file('admin-identity.pem'),
     caFile: file('ca.pem'),
     proxyAddrFile: file('proxy-addr'),

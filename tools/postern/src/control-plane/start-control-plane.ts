@@ -42,19 +42,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<A
     POSTERN_DATA_DIR: dataDir.path,
     POSTERN_ADMIN_IDENTITY_FILE: dataDir.adminIdentityFile,
   };
-  const joinSvc = scope.use(await startJoinSvc(readConfig(joinConfig, joinEnv)));
+  const joining = readConfig(joinConfig, joinEnv);
+  const joinSvc = scope.use(await startJoinSvc(joining));
   const joined = { ...common, POSTERN_JOIN_URL: joinSvc.url, POSTERN_CA_FILE: dataDir.caFile };
   const resourceEnv = { ...joined, ...own('resource-svc') };
   const resourceSvc = scope.use(await startResourceSvc(readConfig(resourceConfig, resourceEnv)));
   const inventoryEnv = { ...joined, ...own('inventory-svc') };
   const inventorySvc = scope.use(await startInventorySvc(readConfig(inventoryConfig, inventoryEnv)));
+  // A process has one kind of connection to the bus, while agents elsewhere may be told of another.
+  const beside = { busServers: joining.natsServers };
   const urls = { POSTERN_RESOURCE_URL: resourceSvc.url, POSTERN_INVENTORY_URL: inventorySvc.url };
   const proxyEnv = { ...joined, ...urls, ...own('kube-proxy'), ...edgeVariables(options) };
-  scope.use(await startKubeProxy(readConfig(kubeProxyConfig, proxyEnv)));
+  scope.use(await startKubeProxy(readConfig(kubeProxyConfig, proxyEnv), beside));
   if (options.discoveryFile !== undefined) {
     const file = options.discoveryFile === '' ? {} : { POSTERN_CONFIG_FILE: options.discoveryFile };
     const discoveryEnv = { ...joined, ...urls, ...own('discovery-svc'), ...file };
-    scope.use(await startDiscoverySvc(readConfig(discoveryConfig, discoveryEnv)));
+    scope.use(await startDiscoverySvc(readConfig(discoveryConfig, discoveryEnv), beside));
   }
   writeSecret(dataDir.proxyAddrFile, `${options.publicAddrs.split(',')[0]}\n`);
   return scope.move();

@@ -33,7 +33,14 @@ export function startAllInOne(
   if (!postgres || !nats) throw ServersMissing();
   const listen = formatAddress(config.proxy.webListenAddr ?? { host: '0.0.0.0', port: 3080 });
   const { severity, format } = config.teleport.log;
-  const passedOn = ['POSTERN_BUS_ACCOUNT_SEED_FILE', 'POSTERN_BUS_PUBLIC_URL', 'POSTERN_HEARTBEAT_INTERVAL'];
+  const passedOn = [
+    'POSTERN_BUS_ACCOUNT_SEED_FILE',
+    'POSTERN_BUS_OPERATOR_FILE',
+    'POSTERN_BUS_CA_FILE',
+    'POSTERN_BUS_PUBLIC_URL',
+    'POSTERN_NATS_REPLICAS',
+    'POSTERN_HEARTBEAT_INTERVAL',
+  ];
   return startControlPlane({
     dataDir: openDataDir(config.teleport.dataDir),
     clusterName: config.auth.clusterName ?? 'postern',

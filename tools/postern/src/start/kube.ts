@@ -35,7 +35,6 @@ async function placeOf({ config, env, joinUrls }: Host): Promise<Record<string, 
     ...(advertised ? { POSTERN_KUBE_ADVERTISE: formatAddress(advertised) } : {}),
     // A proxy on this machine means that everything is: a trial, whose clusters are on this machine too.
     POSTERN_KUBE_ALLOW_LOOPBACK: isLoopback(towards) ? 'yes' : 'no',
-    // Of the control plane's own processes; an agent reads credentials where it joined.
     POSTERN_RESOURCE_URL: '',
     POSTERN_JOIN_TOKEN_FILE: '',
     POSTERN_DATA_DIR: '',
