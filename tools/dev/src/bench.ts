@@ -1,12 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { startSeparately } from '@postern/testkit';
 import { benchDataPath } from './bench/data-path.ts';
+import { benchReplay } from './bench/replay.ts';
 import { describeMachine, nginxVersion } from './bench/machine.ts';
 import { runSections, type Section } from './bench/run-sections.ts';
 import { benchStore } from './bench/store.ts';
 import { benchViews } from './bench/views.ts';
 
-const longestMs = 6 * 60_000;
+const longestMs = 20 * 60_000;
 
 const sections: readonly Section[] = [
   {
@@ -19,6 +20,7 @@ const sections: readonly Section[] = [
   },
   { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },
   { name: 'views', title: 'Label views', measure: benchViews },
+  { name: 'replay', title: 'Projections rebuilt from events', measure: benchReplay },
 ];
 
 const help = `npm run bench [-- SECTION…]   sections: ${sections.map(({ name }) => name).join(', ')}; all of them when none is named

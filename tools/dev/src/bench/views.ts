@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { connectBus } from '@postern/bus';
-import { Secret, systemClock } from '@postern/core';
+import { delay, Secret, systemClock } from '@postern/core';
 import { openResourceStore } from '@postern/resource-svc';
 import { silentTelemetry } from '@postern/telemetry';
 import { until } from '@postern/testkit';
@@ -11,6 +11,7 @@ import { PlantedClusters, wakeOnCommit } from './planted-clusters.ts';
 import { atRate, Samples } from './samples.ts';
 import { type Servers, startServers } from './servers.ts';
 import type { Measured } from './table.ts';
+import { type Watched, watchUse } from './use.ts';
 import { ViewReaders } from './view-readers.ts';
 
 /** How large a world to measure in. */
@@ -20,17 +21,29 @@ export interface ViewsPlan {
   /** As many readers as open within `openingMs`, at most. */
   readonly readers: number;
   readonly openingMs: number;
+  readonly idleMs: number;
+  /** Changes of single clusters, at one rate after the other. */
+  readonly loads: readonly ChangeLoad[];
+}
+
+interface ChangeLoad {
+  readonly perSecond: number;
   readonly changes: number;
-  readonly changesPerSecond: number;
+  /** Whether this is the load for which a latency is promised. */
+  readonly isPromised?: boolean;
 }
 
 const usualPlan: ViewsPlan = {
   clusters: 100_000,
   selectors: 200,
   readers: 1000,
-  openingMs: 40_000,
-  changes: 400,
-  changesPerSecond: 40,
+  openingMs: 120_000,
+  idleMs: 10_000,
+  loads: [
+    { perSecond: 40, changes: 400, isPromised: true },
+    { perSecond: 200, changes: 2000 },
+    { perSecond: 1000, changes: 10_000 },
+  ],
 };
 const openingAtOnce = 8;
 const quietReaders = 20;
@@ -41,6 +54,7 @@ interface World {
   readonly readers: ViewReaders;
   readonly deliveries: Deliveries;
   readonly service: ChildProcess;
+  readonly watched: Watched;
 }
 
 /** What it costs to read a label view: all of it for a new reader, and each change for everyone who reads it. */
@@ -59,8 +73,9 @@ export async function benchViews(
   const first = await openEverySelector(world);
   const shared = await openMoreReaders(world);
   const quiet = await openQuietly(world);
-  const changes = await measureChanges(world);
-  return [setUp, first, quiet, ...shared, ...changes];
+  const rows = [setUp, first, quiet, ...shared, await measureIdle(world)];
+  for (const load of plan.loads) rows.push(...(await measureChanges(world, load)));
+  return rows;
 }
 
 async function makeWorld(servers: Servers, scope: AsyncDisposableStack, plan: ViewsPlan): Promise<World> {
@@ -73,7 +88,8 @@ async function makeWorld(servers: Servers, scope: AsyncDisposableStack, plan: Vi
   wakeOnCommit(store, bus);
   const deliveries = new Deliveries();
   const readers = scope.use(new ViewReaders(servers.natsUrl, (entry) => deliveries.arrived(entry)));
-  const world = { plan, planted, readers, deliveries, service };
+  const watched = { 'resource-svc': service.pid!, 'nats-server': servers.natsPid };
+  const world = { plan, planted, readers, deliveries, service, watched };
   await untilFollowed(world);
   return world;
 }
@@ -148,25 +164,37 @@ async function openQuietly({ plan, planted, readers }: World): Promise<Measured>
   };
 }
 
+async function measureIdle({ plan, readers, watched }: World): Promise<Measured> {
+  const use = watchUse(watched);
+  await delay(plan.idleMs);
+  return { path: `${readers.count} readers, nothing changes`, figure: use() };
+}
+
 /** Changes of single clusters, from before they are written until each reader of their view was told. */
-async function measureChanges({ plan, planted, readers, deliveries, service }: World): Promise<Measured[]> {
-  const cpuBefore = cpuSeconds([service.pid!]);
-  await atRate(plan.changesPerSecond, plan.changes, async (at) => {
+async function measureChanges(
+  { plan, planted, readers, deliveries, watched }: World,
+  { perSecond, changes, isPromised }: ChangeLoad,
+): Promise<Measured[]> {
+  deliveries.forget();
+  const [use, started] = [watchUse(watched), performance.now()];
+  await atRate(perSecond, changes, async (at) => {
     const index = (at * 997) % planted.count;
     const told = readers.countOf(planted.selectorOf(planted.teamOf(index)));
     await deliveries.expect(planted.nextOf(index), told, () => planted.change(index));
   });
-  await until('every change arrived', () => deliveries.missing === 0, { withinMs: 10_000 }).catch(() => {});
-  const cpu = ((cpuSeconds([service.pid!]) - cpuBefore) / plan.changes) * 1000;
-  const world = `${plan.selectors} selectors, ${readers.count} readers, ${plan.changesPerSecond}/s`;
+  await until('every change arrived', () => deliveries.missing === 0, { withinMs: 15_000 }).catch(() => {});
+  const used = use();
+  const reached = Math.round((changes * 1000) / (performance.now() - started));
+  const load = `${perSecond} changes/s`;
   const { fromStart, fromCommit, missing } = deliveries;
+  const latency = {
+    path: `${load} → each of their readers, ${plan.selectors} selectors, ${readers.count} readers`,
+    figure: `${fromStart.summary}, ${fromStart.count.toLocaleString('en')} deliveries, missing ${missing}, ${reached} changes/s reached`,
+  };
+  const met = fromStart.at(0.99) <= 50 && missing === 0;
   return [
-    {
-      path: `one change → each of its readers, ${world}`,
-      figure: `${fromStart.summary}, ${fromStart.count} deliveries, missing ${missing}, ${cpu.toFixed(1)} ms CPU of resource-svc`,
-      target: 'p99 ≤ 50 ms',
-      met: fromStart.at(0.99) <= 50 && missing === 0,
-    },
-    { path: 'same, from its commit', figure: fromCommit.summary },
+    isPromised ? { ...latency, target: 'p99 ≤ 50 ms', met } : latency,
+    { path: `${load}, from the commit`, figure: fromCommit.summary },
+    { path: `${load}, use meanwhile`, figure: used },
   ];
 }

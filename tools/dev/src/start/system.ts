@@ -1,11 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createOperatorConfig, type OperatorConfig } from '@postern/bus';
 import { type Progress, startNats, startPostgres } from '@postern/lab';
 import {
   type DataDir,
   type Environment,
-  keep,
+  openBusKeys,
   openDataDir,
   startControlPlane,
   writeSecret,
@@ -61,17 +60,10 @@ async function startServers(
   }
   const natsUrl = process.env['POSTERN_NATS_URL'];
   if (natsUrl) return { POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
-  const operator = JSON.parse(
-    keep(dataDir.busKeysFile, () => JSON.stringify(createOperatorConfig())),
-  ) as OperatorConfig;
-  writeSecret(dataDir.busAccountSeedFile, `${operator.accountSeed}\n`);
-  const nats = await startNats({ dir: dataDir.folder('nats'), config: operator.config, progress });
+  const { natsConfig: config, tls, env } = await openBusKeys(dataDir);
+  const nats = await startNats({ dir: dataDir.folder('nats'), config, tls, progress });
   scope.defer(nats.stop);
-  return {
-    POSTERN_PG_URL: postgresUrl,
-    POSTERN_NATS_URL: nats.url,
-    POSTERN_BUS_ACCOUNT_SEED_FILE: dataDir.busAccountSeedFile,
-  };
+  return { ...env, POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: nats.url };
 }
 
 /** The control plane by the command line; what is logged and how often agents are heard is for the environment to say. */

@@ -1,0 +1,73 @@
+import type { Bus } from '@postern/bus';
+import { agentSubjects, KubeRequestAudited } from '@postern/contracts';
+import { messageOf, uuidv7 } from '@postern/core';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Ledger, Outcome } from './ledger.ts';
+
+/** Who sends, and where it is noted. */
+export interface FactOptions {
+  readonly bus: Bus;
+  readonly agentId: string;
+  readonly ledger: Ledger;
+  readonly signal: AbortSignal;
+}
+
+const factsPerBatch = 5;
+const everyMs = 25;
+
+/** Sends audit facts as an edge does, batch after batch, and an unacknowledged batch a second time under the same id. */
+export async function sendFacts(options: FactOptions): Promise<void> {
+  while (!options.signal.aborted) {
+    await sendBatch(options);
+    await delay(everyMs, undefined, { signal: options.signal }).catch(() => {});
+  }
+}
+
+async function sendBatch({ bus, agentId, ledger }: FactOptions): Promise<void> {
+  const ids = Array.from({ length: factsPerBatch }, () => uuidv7());
+  const facts = ids.map((id) => factOf(id, agentId));
+  const subject = agentSubjects.fact(agentId, KubeRequestAudited.type);
+  let outcome: Outcome = 'unknown';
+  let why = '';
+  for (let attempt = 0; attempt < 2 && outcome === 'unknown'; attempt += 1) {
+    try {
+      await bus.publishDurable(subject, { facts }, { msgId: ids[0]! });
+      outcome = 'acknowledged';
+    } catch (error) {
+      why = messageOf(error);
+    }
+  }
+  for (const mark of ids) {
+    ledger.add({ mark, kind: 'fact', name: agentId, verb: 'create', outcome, ...(why ? { why } : {}) });
+  }
+}
+
+function factOf(id: string, edge: string) {
+  const { type, v, data } = KubeRequestAudited({
+    requestId: id,
+    user: 'somebody',
+    session: '',
+    cluster: 'nowhere',
+    decision: 'deny',
+    reason: 'kube.no_access',
+    roles: [],
+    impersonate: { users: [], groups: [] },
+    method: 'GET',
+    path: '/api/v1/pods',
+    verb: 'list',
+    apiGroup: '',
+    apiVersion: 'v1',
+    resource: 'pods',
+    subresource: '',
+    namespace: '',
+    name: '',
+    kubeUser: '',
+    kubeGroups: [],
+    status: 403,
+    durationMs: 1,
+    policyRevision: '',
+    edge,
+    sourceIp: '127.0.0.1',
+  });
+  return { id, type, v, at: new Date().toISOString(), data };
+}
