@@ -24,6 +24,7 @@ import {
 import { ruleRows } from './support/access-table/rule-rows.ts';
 import { streamRows } from './support/access-table/stream-rows.ts';
 import { versionRows } from './support/access-table/version-rows.ts';
+import { replayRecorded } from './support/replay-recorded.ts';
 import { type ServedClusters, serveClusters } from './support/serve-clusters.ts';
 
 const tables = {
@@ -156,9 +157,61 @@ describe('a refusal', () => {
       reason: 'Forbidden',
       code: 403,
       message: expect.stringMatching(
-        /^secrets "key" is forbidden: .*\n.*\n.*kubectl auth can-i get secrets\/key --namespace dev$/,
+        /^secrets "key" is forbidden: .*\n.*\n.*kubectl auth can-i get secrets\/key --namespace dev\n.*tctl why [0-9a-f-]{36}$/,
       ),
     });
+  });
+});
+
+describe('the audit record', () => {
+  test('lets every request be decided again as it was, by the policy of its moment', async () => {
+    const { requests, decided, problems } = await replayRecorded(served.api);
+    expect(problems).toEqual([]);
+    expect(decided).toBeGreaterThan(100);
+    expect(requests).toBeGreaterThanOrEqual(decided);
+  });
+
+  test('does so too for requests made while roles change all the time', async () => {
+    const { resources, audit } = served.api;
+    const person = people.of(watcher);
+    const [role = ''] = people.roleNames(watcher);
+    const written = await resources.get('role', role);
+    let sent = 0;
+    const changing = new AbortController();
+    const asking = (async () => {
+      for (; !changing.signal.aborted; sent += 1)
+        await person.send('plain', { method: 'GET', path: '/api/v1/namespaces/dev/pods/web-1', headers: [] });
+    })();
+    for (let at = 0; at < 40; at += 1) {
+      const { spec } = written;
+      const rule = pods(at % 2 === 0 ? {} : { name: `seen-${at}` });
+      const allow = { ...(spec['allow'] as object), kubernetes_resources: [rule] };
+      await resources.put({ ...written, metadata: { name: role }, spec: { ...spec, allow } });
+    }
+    changing.abort();
+    await asking;
+    const recorded = () => audit.requests({ user: person.name, limit: '1000' });
+    const isAbout = ({ name }: { readonly name: string }) => name === 'web-1';
+    await until(
+      'all of them are recorded',
+      async () => (await recorded()).requests.filter(isAbout).length >= sent,
+    );
+    const decisions = new Set((await recorded()).requests.filter(isAbout).map(({ decision }) => decision));
+    expect(decisions).toEqual(new Set(['allow', 'deny']));
+    expect((await replayRecorded(served.api, person.name)).problems).toEqual([]);
+  });
+
+  test('tells an administrator why, with the id that the refused user was told', async () => {
+    const { stderr } = await people.of(watcher).kubectl('plain', ['get', 'secrets', '-n', 'dev']);
+    const [, id = ''] = /tctl why ([0-9a-f-]{36})/.exec(stderr) ?? [];
+    const why = await stack.admin.must('tctl', ['why', id]);
+    expect(why).toContain('DENIED: access.resource_not_allowed, HTTP 403');
+    expect(why).toContain('No rule of any role allows it.');
+    expect(why).toContain('found exactly as recorded');
+    expect(why).toContain('agrees with what was recorded');
+    expect(why).toContain('the same request would end the same');
+    const listed = await stack.admin.must('tctl', ['audit', 'ls', '--decision=deny', '--since=10m']);
+    expect(listed).toContain(id);
   });
 });
 

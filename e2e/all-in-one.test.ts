@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, type Nats, type Postgres, startNats, startPostgres } from '@postern/lab';
+import { openBusKeys, openDataDir } from '@postern/postern';
 import { root, type RunningProcess, runCommand, startProcess, toolsFor, until } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -15,7 +16,9 @@ describe('postern start with auth_service and proxy_service', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'postern-all-in-one-'));
     postgres = await startPostgres({ dataDir: join(folder, 'postgres'), durable: false });
-    nats = await startNats({ dir: join(folder, 'nats') });
+    const bus = await openBusKeys(openDataDir(join(folder, 'data')));
+    const { natsConfig: config, tls } = bus;
+    nats = await startNats({ dir: join(folder, 'nats'), config, tls, websocket: true });
     const edge = `127.0.0.1:${await freePort()}`;
     await writeFile(
       file(),
@@ -31,6 +34,9 @@ describe('postern start with auth_service and proxy_service', () => {
         HOME: folder,
         POSTERN_PG_URL: postgres.url,
         POSTERN_NATS_URL: nats.url,
+        // Agents elsewhere come by WebSocket; what runs here does not.
+        POSTERN_BUS_PUBLIC_URL: nats.websocketUrl!,
+        ...bus.env,
       },
       cwd: folder,
       logDir: folder,
@@ -52,6 +58,15 @@ describe('postern start with auth_service and proxy_service', () => {
     });
     expect(status).toContain('one.example.com');
     expect(await admin.must('tctl', ['get', 'users/admin', '--format=json'])).toContain('"admin"');
+  });
+
+  test('has every service on the bus', async () => {
+    const admin = toolsFor({ home: folder, dataDir: join(folder, 'data') });
+    await until('all are online', async () => {
+      const listed = await admin.must('tctl', ['inventory', 'ls', '--connected', '--format=json']);
+      const services = (JSON.parse(listed) as { services: string[] }[]).flatMap((agent) => agent.services);
+      return ['Auth', 'Auth', 'Auth', 'Proxy'].every((name, at) => services.toSorted()[at] === name);
+    });
   });
 
   test('says which servers are missing', async () => {

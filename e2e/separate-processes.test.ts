@@ -1,12 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Secret, systemClock } from '@postern/core';
-import { kubeRequestList, openInventoryStore } from '@postern/inventory-svc';
+import { checkProjections } from '@postern/dev/faults';
 import { type KubeApiServer, startKubeApiServer } from '@postern/lab';
-import { compareWithRebuild } from '@postern/projections';
-import { openResourceStore, resourceList } from '@postern/resource-svc';
-import { silentTelemetry } from '@postern/telemetry';
 import { type SeparateStack, startSeparately, until, victims } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMany } from './support/create-many.ts';
@@ -62,12 +58,7 @@ describe('two replicas of every service, each a process', () => {
   });
 
   test('leave projections behind that equal a rebuild from events', async () => {
-    const url = new Secret(stack.postgres.url);
-    const [telemetry, clock] = [silentTelemetry(), systemClock];
-    await using resources = await openResourceStore(url, { telemetry, clock });
-    expect(await compareWithRebuild(resources, resourceList)).toEqual([]);
-    await using inventory = await openInventoryStore(url, { telemetry, clock });
-    expect(await compareWithRebuild(inventory, kubeRequestList)).toEqual([]);
+    expect(await checkProjections(stack.postgres.url)).toEqual([]);
   });
 });
 
