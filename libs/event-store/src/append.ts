@@ -1,7 +1,7 @@
 import type { EventMeta, NewEvent, StoredEvent } from '@postern/contracts';
 import { currentCause, currentTraceparent } from '@postern/telemetry';
 import { CompiledQuery, type Kysely } from 'kysely';
-import { VersionGap } from './failures.ts';
+import { EventTooLarge, VersionGap } from './failures.ts';
 import { preparedSql } from './postgres.ts';
 
 /** An event with its place: what is recorded when nobody else was there first. */
@@ -38,6 +38,9 @@ const appendSql = preparedSql(
 select count(*)::int as n, max(seq) as last_seq from ins`,
 );
 
+// A NATS server takes messages of a mebibyte. Around the data are meta, ids and headers.
+const maxDataBytes = 1_000_000;
+
 /** Inserts events as they are; conflicts surface as `event_store.conflict`. Returns the position of the last. */
 export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEvent[]): Promise<number> {
   const columns = [
@@ -46,7 +49,7 @@ export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEv
     events.map((event) => event.version),
     events.map((event) => event.type),
     events.map((event) => event.v),
-    events.map((event) => JSON.stringify(event.data)),
+    events.map(dataOf),
     events.map((event) => JSON.stringify(event.meta)),
     events.map((event) => event.at),
   ];
@@ -56,6 +59,13 @@ export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEv
   const row = rows[0]!;
   if (row.n === 0) throw VersionGap([...new Set(events.map((event) => event.stream))].slice(0, 5).join(', '));
   return row.last_seq;
+}
+
+/** An event that no message can carry would stop the relay, and with it every event behind it. */
+function dataOf({ type, data }: StoredEvent): string {
+  const text = JSON.stringify(data);
+  if (Buffer.byteLength(text) > maxDataBytes) throw EventTooLarge(type, maxDataBytes);
+  return text;
 }
 
 /** What will be read back of these items. Each tells the trace, the conversation and the event that led to it. */

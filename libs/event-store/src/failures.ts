@@ -14,6 +14,14 @@ export const VersionGap = failure(
   (streams: string) => `an event was to be recorded before its predecessor, in ${streams}`,
 );
 
+/** More than a message can carry. */
+export const EventTooLarge = failure(
+  'invalid_argument',
+  'event_store.event_too_large',
+  (type: string, maxBytes: number) =>
+    `what ${type} records is larger than ${maxBytes} bytes: make it smaller or split it`,
+);
+
 /** One command id used for two commands. */
 export const CommandReused = failure(
   'invalid_argument',

@@ -12,6 +12,7 @@ export {
   CommandReused,
   Conflict,
   type ConstraintFailures,
+  EventTooLarge,
   RowExists,
   RowRefused,
   StoreTimeout,

@@ -79,6 +79,18 @@ describe('append', () => {
     await expect(store.append([bad])).rejects.toMatchObject({ code: 'event_store.row_refused' });
   });
 
+  test('what no message could carry is refused, and what is recorded with it', async () => {
+    const [stream, other] = [newStream(), newStream()];
+    const large = {
+      ...item(stream, 1),
+      event: { type: 'ThingHappened', v: 1, data: { text: 'é'.repeat(500_000) } },
+    };
+    await expect(store.append([item(other, 1), large])).rejects.toMatchObject({
+      code: 'event_store.event_too_large',
+    });
+    expect(await store.load(other)).toEqual([]);
+  });
+
   test('events of many streams are recorded together or not at all', async () => {
     const [one, other] = [newStream(), newStream()];
     await store.append([item(other, 1)]);

@@ -69,7 +69,9 @@ describe('a parked message', () => {
     await parking.park({ ...given, deliveries: 2, code: 'test.other', error: 'other' });
     const rows = await parked();
     expect(rows).toHaveLength(1);
-    expect(rows[0]).toMatchObject({
+    // A list of the largest would fill the memory.
+    expect(rows[0]!.body).toHaveLength(0);
+    expect(await findParked(store.db, rows[0]!.id)).toMatchObject({
       ...given,
       body: Buffer.from([0, 255, 1]),
       deliveries: 2,
@@ -100,7 +102,7 @@ describe('a parked message', () => {
     await parking.park(message({ body: Buffer.alloc(1024 ** 2 + 1) }));
     const [row] = await parked();
     expect(row).toMatchObject({ isWhole: false });
-    expect(row!.body).toHaveLength(1024 ** 2);
+    expect((await findParked(store.db, row!.id))!.body).toHaveLength(1024 ** 2);
     await expect(parking.retry(row!.id)).rejects.toMatchObject({ code: 'event_store.not_whole' });
   });
 

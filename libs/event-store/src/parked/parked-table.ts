@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { derivedUuid } from '@postern/core';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { ParkedMessage, ParkedRow } from './parked-message.ts';
 
 /** Of a body, what is kept: a NATS server takes no more by default, and neither do we. */
@@ -9,9 +9,13 @@ export const maxBodyBytes = 1024 ** 2;
 /** More parked messages of one consumer are no accident any more: it stops until somebody looked. */
 export const maxParkedPerConsumer = 10_000;
 
-const columns = sql`id, consumer, stream, stream_created as "streamCreated", js_seq as "sequence", subject, headers, body,
+const columns = columnsWith(sql`body`);
+
+function columnsWith(body: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`id, consumer, stream, stream_created as "streamCreated", js_seq as "sequence", subject, headers, ${body},
   event_id as "eventId", aggregate, deliveries, error_code as code, error, is_whole as "isWhole", tries, at,
   retry_asked_at is not null as "isRetrying"`;
+}
 
 /** Keeps a message. The same one again only counts. False when the consumer has too many already. */
 export async function insertParked<Db>(
@@ -49,13 +53,14 @@ function storable(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
-/** The parked messages in the order of their consumers' streams. */
+/** The parked messages in the order of their consumers' streams, without their bodies: a list of them would fill the memory. */
 export async function listParked<Db>(
   db: Kysely<Db>,
   { consumer, limit }: { readonly consumer?: string | undefined; readonly limit: number },
 ): Promise<ParkedRow[]> {
   const wanted = consumer === undefined ? sql`true` : sql`consumer = ${consumer}`;
-  const { rows } = await sql<ParkedRow>`select ${columns} from es_parked where ${wanted}
+  const { rows } =
+    await sql<ParkedRow>`select ${columnsWith(sql`''::bytea as body`)} from es_parked where ${wanted}
     order by consumer, js_seq limit ${limit}::int`.execute(db);
   return rows;
 }
