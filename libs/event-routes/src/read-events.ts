@@ -3,7 +3,7 @@ import type { EventContext, EventsPage, EventsQuery, EventView } from '@postern/
 import { delay, failure, messageOf } from '@postern/core';
 import type { EventDesk } from './event-desk.ts';
 import { eventFilter } from './event-filter.ts';
-import { shownEvent } from './shown.ts';
+import { shownEvent, shownSubject, shownText } from './shown.ts';
 
 /** A time that cannot be read. */
 const InvalidTime = failure(
@@ -46,9 +46,16 @@ function shown(context: EventContext, message: DurableMessage): EventView {
     return shownEvent(context, message, message.event());
   } catch (error) {
     const { subject, sequence } = message;
-    const nothing = { id: '', stream: subject, version: 0, v: 0, actor: '', correlationId: '' };
+    const nothing = { id: '', stream: shownSubject(subject), version: 0, v: 0, actor: '', correlationId: '' };
     const at = new Date(0).toISOString();
-    return { ...nothing, context, sequence, type: '(unreadable)', at, data: { error: messageOf(error) } };
+    return {
+      ...nothing,
+      context,
+      sequence,
+      type: '(unreadable)',
+      at,
+      data: { error: shownText(messageOf(error), subject) },
+    };
   }
 }
 

@@ -1,7 +1,7 @@
 import { durableMessage } from '@postern/bus';
 import type { EventContext, ParkedMessageDetail, ParkedMessageView } from '@postern/contracts';
 import type { ParkedRow } from '@postern/event-store';
-import { shownEvent, shownStream, shownSubject } from './shown.ts';
+import { shownEvent, shownStream, shownSubject, shownText } from './shown.ts';
 
 const maxShownBytes = 64 * 1024;
 
@@ -30,7 +30,7 @@ export function shownParked(row: ParkedRow): ParkedMessageView {
     eventId,
     aggregate: aggregate === '' ? '' : shownStream(aggregate),
     code,
-    error,
+    error: shownText(error, row.subject),
     deliveries,
     tries,
     at: at.toISOString(),

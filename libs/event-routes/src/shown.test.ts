@@ -47,6 +47,13 @@ describe('an event as people see it', () => {
     expect(JSON.stringify(shownParkedWhole('resource', broken))).not.toContain(digest);
   });
 
+  test('does not tell it in what is said about a message either', () => {
+    const error = `a message on ${subject} cannot be read`;
+    expect(JSON.stringify(shownParkedWhole('resource', { ...row, error }))).not.toContain(digest);
+    const dropped = { ...event, stream: 'parked_message/p', type: 'ParkedMessageDropped', data: { subject } };
+    expect(JSON.stringify(shownEvent('resource', { sequence: 1 }, dropped))).not.toContain(digest);
+  });
+
   test('of any other kind is shown as it is', () => {
     const role = { ...event, stream: 'role/dev', data: { kind: 'role', id: 'dev' } };
     expect(shownEvent('resource', { sequence: 1 }, role)).toMatchObject({

@@ -49,8 +49,16 @@ export function shownSubject(subject: string): string {
   return parsed ? eventSubject(parsed.context, shownStream(parsed.stream), parsed.type) : subject;
 }
 
+/** A text that may quote the subject of a message, likewise. */
+export function shownText(text: string, subject: string): string {
+  const { stream = '' } = parseEventSubject(subject) ?? {};
+  const id = stream.slice(stream.indexOf('/') + 1);
+  return shownStream(stream) === stream ? text : text.replaceAll(id, shortened(id));
+}
+
 function shownData({ data }: StoredEvent): JsonObject {
-  const { kind, id } = data;
+  const { kind, id, subject } = data;
+  if (typeof subject === 'string') return { ...data, subject: shownSubject(subject) };
   if (typeof kind !== 'string' || typeof id !== 'string' || !hasSecretNames(kind)) return data;
   return { ...data, id: shortened(id) };
 }

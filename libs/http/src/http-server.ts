@@ -6,6 +6,7 @@ import { type AssertionAudience, followIdentity, type HeldIdentity, serverTls } 
 import type { Telemetry } from '@postern/telemetry';
 import { makeApp, refuseOtherMethods } from './app.ts';
 import { drain, listenOn, type ListenAddress } from './listen.ts';
+import type { IsRevoked } from './caller.ts';
 import { defaultLimits, type HttpLimits } from './limits.ts';
 import { mount } from './mount.ts';
 import { observeRequests } from './observe.ts';
