@@ -26,7 +26,11 @@ export const ViewRefused = failure(
 const ViewUnknown = failure('not_found', 'bus.view_unknown', () => 'the view is not open');
 
 /** Another replica will know better. */
-const OlderGeneration = failure('unavailable', 'bus.older_generation', () => 'the page is of an older generation');
+const OlderGeneration = failure(
+  'unavailable',
+  'bus.older_generation',
+  () => 'the page is of an older generation',
+);
 
 /** Services start in any order: for so long, and so often, that nobody answers is no news. */
 const patience = { failures: 5, ms: 5000 };

@@ -10,6 +10,7 @@ import {
   createOperatorConfig,
   inboxPrefix,
   operatorServerConfig,
+  type ParkedMessage,
   readEventLog,
   storeViewEntry,
 } from '../src/index.ts';
@@ -93,11 +94,11 @@ describe('a service that has a message of its own copied to where it may not pub
 
   test('is not believed by consumers of events, nor by who reads their log', async () => {
     const taken: string[] = [];
-    const parking = memoryParking();
+    const parking = memoryParking<ParkedMessage>();
     await using consumption = resource.consume({
       ...consumers.resourceViews,
       parking,
-      handler: (message) => void taken.push(message.event().stream),
+      handler: async (message) => void taken.push(message.event().stream),
     });
     await consumption.ready;
     await smuggle(event('admin'), 'evt.resource.00.role.admin.ResourceUpserted');
