@@ -1,3 +1,4 @@
+import { createUserKey } from '@postern/bus';
 import { X509Certificate } from 'node:crypto';
 import type { IssuedIdentity } from '@postern/contracts';
 import { principalOf } from '@postern/identity';
@@ -78,6 +79,15 @@ describe('a join', () => {
     const certificate = certificateOf(body);
     expect(certificate.checkHost('join.example.com')).toBeUndefined();
     expect(certificate.checkHost(body.agentId)).toBe(body.agentId);
+  });
+
+  test('that is repeated with another token and other roles gets what was recorded', async () => {
+    const { csr } = await joiner();
+    const same = { csr, joinId: crypto.randomUUID(), busKey: createUserKey().publicKey };
+    const first = await join({ ...same, token: kubeToken, roles: ['Kube'] });
+    const again = await join({ ...same, roles: ['Proxy'] });
+    expect([first.body.roles, again.body.roles]).toEqual([['Kube'], ['Kube']]);
+    expect(principalOf(certificateOf(again.body), again.body).roles).toEqual(['Kube']);
   });
 
   test('with a token that was made a moment before finds it', async () => {

@@ -176,6 +176,43 @@ describe('a revoked agent', () => {
   });
 });
 
+describe('a bus user with several credentials', () => {
+  const hour = 3_600_000;
+  const endsOf = async (agent: string) => {
+    const rows = replica.store.db
+      .selectFrom('bus_revocation')
+      .select('ends_at')
+      .where('agent_id', '=', agent);
+    return (await rows.execute()).map(({ ends_at: ends }) => ends.toISOString());
+  };
+  const joinWith = async (to: Replica, busKey: string) => {
+    const { key, csr } = await joiner();
+    const { body } = await call<IssuedIdentity>(to, '/v1/join', { body: await joinBody({ csr, busKey }) });
+    return { key, certificate: body.certificate, identity: body };
+  };
+
+  test('is refused until the last of them has ended, also where an agent renewed with the same key', async () => {
+    await using earlier = await plane.replica({ agentTtlMs: hour });
+    const { publicKey: busKey } = createUserKey();
+    const agent = await joinWith(earlier, busKey);
+    const { csr } = await joiner();
+    const { body } = await call<IssuedIdentity>(replica, '/v1/renew', { as: agent, body: { csr, busKey } });
+    expect(body.notAfter > agent.identity.notAfter).toBe(true);
+    await revoke(body.agentId);
+    expect(await endsOf(body.agentId)).toEqual([body.notAfter]);
+  });
+
+  test('is refused until the last of them has ended, also where two agents share it', async () => {
+    await using earlier = await plane.replica({ agentTtlMs: hour });
+    const { publicKey: busKey } = createUserKey();
+    const { identity: first } = await joinWith(earlier, busKey);
+    const { identity: second } = await joinWith(replica, busKey);
+    await revoke(first.agentId);
+    await revoke(second.agentId);
+    expect(await endsOf(first.agentId)).toEqual([second.notAfter]);
+  });
+});
+
 describe('who may revoke', () => {
   test('are users whose roles may update instance', async () => {
     const agent = await joinAgent();

@@ -31,17 +31,25 @@ export async function addRevocations(
   agentId: string,
   busKeys: readonly BusKey[],
 ): Promise<void> {
-  if (busKeys.length === 0) return;
-  const rows = busKeys.map(({ key, notAfter }) => ({
-    bus_key: key,
-    agent_id: agentId,
-    ends_at: new Date(notAfter),
-  }));
-  await trx
-    .insertInto('bus_revocation')
-    .values(rows)
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  for (const [key, ends] of lastEnds(busKeys)) {
+    const greatest = sql<Date>`greatest(bus_revocation.ends_at, excluded.ends_at)`;
+    await trx
+      .insertInto('bus_revocation')
+      .values({ bus_key: key, agent_id: agentId, ends_at: ends })
+      // Another agent may have had this key, and its credentials ended earlier.
+      .onConflict((conflict) => conflict.column('bus_key').doUpdateSet({ ends_at: greatest }))
+      .execute();
+  }
+}
+
+/** When the last credential of each key ends: an agent may renew with the key that it has. In one order, for the locks. */
+function lastEnds(busKeys: readonly BusKey[]): [string, Date][] {
+  const ends = new Map<string, Date>();
+  for (const { key, notAfter } of busKeys) {
+    const at = new Date(notAfter);
+    if (at > (ends.get(key) ?? new Date(0))) ends.set(key, at);
+  }
+  return [...ends].toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 /**

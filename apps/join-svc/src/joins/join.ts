@@ -1,4 +1,4 @@
-import type { IssuedIdentity, JoinRequest } from '@postern/contracts';
+import { AgentJoined, type IssuedIdentity, type JoinRequest } from '@postern/contracts';
 import { derivedUuid, messageOf } from '@postern/core';
 import { handle } from '@postern/event-store';
 import { caPin, readCsr } from '@postern/identity';
@@ -118,5 +118,7 @@ async function admit(
     also: (trx) => trx.insertInto('agent_key').values({ agent_id: agentId, key }).execute(),
   });
   if (await isOutdated(deps, handled)) throw JoinIdTaken();
-  return issueIdentity(deps, { agentId, roles: joined.roles, publicKey, state: handled.state, request });
+  // What was recorded, not what is asked for: a repetition may come with another token and other roles.
+  const { roles: recorded } = AgentJoined.read(handled.events[0]!);
+  return issueIdentity(deps, { agentId, roles: recorded, publicKey, state: handled.state, request });
 }
