@@ -259,11 +259,16 @@ describe('a resource that is too large for a message', () => {
     await write(cluster('fits', { env: 'large', ...pad }));
     await shows(view, ['fits']);
     const huge = { ...cluster('huge', { env: 'large' }) };
-    await write({ ...huge, metadata: { ...huge.metadata, description: 'y'.repeat(999_000) } } as typeof huge);
+    await write({
+      ...huge,
+      metadata: { ...huge.metadata, description: 'y'.repeat(999_400) },
+    } as typeof huge);
     await write(cluster('after', { env: 'large' }));
     await shows(view, ['after', 'fits']);
     await expect
-      .poll(() => service.telemetry.lines.filter((line) => line.includes('too large for its views')).length, { timeout: 10_000 })
+      .poll(() => service.telemetry.lines.filter((line) => line.includes('too large for its views')).length, {
+        timeout: 10_000,
+      })
       .toBeGreaterThan(0);
   });
 });

@@ -117,6 +117,18 @@ describe('a hostile member', () => {
     expect(await world.queued('flood')).toBe(510);
   });
 
+  test('fills no memory with its results: a status is read as far as it fits into its message', async () => {
+    await offer('hostile', 'results', Array.from({ length: 60 }, (_, index) => `t${index + 10}`));
+    await world.store.db
+      .updateTable('work_task')
+      .set({ state: 'done', result: JSON.stringify('x'.repeat(45_000)) })
+      .where('group_name', '=', 'results')
+      .execute();
+    const { tasks, isPart } = await statusOf('results');
+    expect(isPart).toBe(true);
+    expect(tasks.map(({ task }) => task)).toEqual(Array.from({ length: 13 }, (_, index) => `t${index + 10}`));
+  });
+
   test('may be in sixteen groups', async () => {
     await world.joined('joiner');
     for (let index = 0; index < 16; index += 1) await offer('joiner', `many-${index}`, []);

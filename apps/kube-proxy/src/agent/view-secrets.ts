@@ -45,7 +45,7 @@ export class ViewSecrets {
     if (sealed === undefined) throw CredentialsUnavailable(id, 'a newer revision of it is on its way');
     try {
       if (!this.#keys.has(sealEpochOf(sealed))) await this.#ask();
-      const text = await openFromView(this.#keys, { hash: this.#deps.hash, ...entry }, sealed);
+      const text = await openFromView(this.#keys, { ...entry, hash: this.#deps.hash }, sealed);
       const secrets = parseJson(text);
       const kubeconfig = isPlainObject(secrets) ? secrets['spec.kubeconfig'] : undefined;
       return typeof kubeconfig === 'string' ? kubeconfig : '';

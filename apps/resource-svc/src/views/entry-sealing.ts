@@ -44,7 +44,7 @@ export class EntrySealing {
         const key = entry.resource && this.#keys.get(hash);
         const text = texts.get(placeOf(entry));
         if (!key || text === undefined) return { hash, entry };
-        return { hash, entry: { ...entry, sealed: await sealForView(key, { hash, ...entry }, text) } };
+        return { hash, entry: { ...entry, sealed: await sealForView(key, { ...entry, hash }, text) } };
       }),
     );
   }

@@ -60,7 +60,16 @@ export async function keepViews(deps: KeepViewsDeps, signal: AbortSignal): Promi
   const serially = makeSerial();
   const over = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => over.resolve(), { once: true });
-  const compareAgain = () => void serially(() => keeper.compareAll()).catch(over.reject);
+  // Asked for many times at once, as by many parked messages, it is done once.
+  let isComparing = false;
+  const compareAgain = () => {
+    if (isComparing) return;
+    isComparing = true;
+    void serially(() => {
+      isComparing = false;
+      return keeper.compareAll();
+    }).catch(over.reject);
+  };
   await keeper.begin();
   telemetry.log.info('the views are kept', { views: keeper.size });
   const stopWatching = bus.onReconnect(compareAgain);

@@ -1,5 +1,5 @@
 import type { WorkStatus, WorkTaskStatus } from '@postern/contracts';
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 import { statusOf, type TaskRow } from './task-row.ts';
 
@@ -14,24 +14,39 @@ export async function readStatus(
   group: string,
   nowOf: (db: Db) => Promise<number>,
 ): Promise<WorkStatus> {
-  const latest = await sql<TaskRow>`
-    select distinct on (task) * from work_task where group_name = ${group} order by task, slot desc`.execute(
-    db,
-  );
-  const ended = await sql<TaskRow>`
-    select distinct on (task) * from work_task
-    where group_name = ${group} and state in ('done', 'failed', 'dropped') order by task, slot desc`.execute(
-    db,
-  );
-  const lastOf = new Map(ended.rows.map((row) => [row.task, row]));
-  const all = latest.rows.map((row) => withLast(row, lastOf.get(row.task)));
+  const latest = await newestOfEach(db, group, sql`true`);
+  const ended = await newestOfEach(db, group, sql`state in ('done', 'failed', 'dropped')`);
+  const lastOf = new Map(ended.map((row) => [row.task, row]));
+  const all = latest.map((row) => withLast(row, lastOf.get(row.task)));
   const tasks = fitting(all);
   return {
     now: await nowOf(db),
     members: await membersOf(db, group),
     tasks,
-    isPart: tasks.length < all.length,
+    isPart: tasks.length < Number(latest[0]?.tasks ?? 0),
   };
+}
+
+interface SizedRow extends TaskRow {
+  /** How many tasks there are in all. */
+  readonly tasks: string;
+}
+
+/** The newest row of each task, in the order of their names and no more than what a message may hold: results are large. */
+async function newestOfEach(
+  db: Db,
+  group: string,
+  isWanted: RawBuilder<unknown>,
+): Promise<readonly SizedRow[]> {
+  const { rows } = await sql<SizedRow>`
+    with newest as (
+      select distinct on (task) * from work_task where group_name = ${group} and ${isWanted} order by task, slot desc
+    ), sized as (
+      select *, count(*) over () as tasks, sum(length(task) + coalesce(length(result), 0)) over (order by task) as characters
+      from newest
+    )
+    select * from sized where characters <= ${maxLength} order by task`.execute(db);
+  return rows;
 }
 
 function withLast(row: TaskRow, last: TaskRow | undefined): WorkStatus['tasks'][number] {
