@@ -34,6 +34,7 @@ describe('postern start with auth_service and proxy_service', () => {
         HOME: folder,
         POSTERN_PG_URL: postgres.url,
         POSTERN_NATS_URL: nats.url,
+        POSTERN_HEARTBEAT_INTERVAL: '1s',
         // Agents elsewhere come by WebSocket; what runs here does not.
         POSTERN_BUS_PUBLIC_URL: nats.websocketUrl!,
         ...bus.env,
