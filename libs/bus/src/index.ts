@@ -75,6 +75,8 @@ export { openView, type View, type ViewOptions, ViewRefused } from './view.ts';
 export { ViewEntries, type ViewChange } from './view-entries.ts';
 export { type LiveMessage, ViewReading } from './view-reading.ts';
 export {
+  ForeignEntry,
+  claimViews,
   InvalidView,
   purgeView,
   readViewPage,

@@ -1,6 +1,7 @@
 import { JetStreamError, type StoredMsg } from '@nats-io/jetstream';
 import {
   fromSubjectToken,
+  subjectToken,
   type SnapshotPage,
   type ViewEntry,
   type ViewPlace,
@@ -10,6 +11,7 @@ import {
 import { failure } from '@postern/core';
 import type { Bus } from './bus.ts';
 import { toHeaders } from './connection.ts';
+import { copiesOf } from './smuggled.ts';
 
 /** A view or a place in one that cannot exist. */
 export const InvalidView = failure(
@@ -24,6 +26,13 @@ export const ViewEntryTooLarge = failure(
   'bus.view_entry_too_large',
   (kind: string, id: string) =>
     `${kind} ${JSON.stringify(id)} is too large for a view: make it, or its secrets, smaller`,
+);
+
+/** Something lies in a view that its keeper did not write. */
+export const ForeignEntry = failure(
+  'unavailable',
+  'bus.foreign_entry',
+  () => 'the view holds what its keeper did not write; it is written again in a moment',
 );
 
 /** An entry as it lies in the VIEW stream; without `resource` it is the tombstone of a removed one. */
@@ -118,6 +127,8 @@ export async function readViewPage(
 ): Promise<SnapshotPage> {
   const size = { entries: limit, bytes: maxPageBytes };
   const messages = await readMessages(bus, viewSubjects(checkPlace(place)), checkAfter(after), size);
+  // Left out it would look removed: whoever reads the view keeps what it has instead.
+  if (messages.some(isForeign)) throw ForeignEntry();
   const last = messages.at(-1);
   const entries = messages.map(entryIn).filter((entry) => entry.resource !== undefined);
   const next = last && last.pending > 0 ? String(last.seq) : '';
@@ -182,7 +193,22 @@ function isNothingThere(error: unknown): boolean {
 
 function storedPage(messages: readonly StoredMsg[]): StoredPage {
   const last = messages.at(-1);
-  return { entries: messages.map(toStored), next: last && last.pending > 0 ? last.seq : undefined };
+  const own = messages.filter((message) => !isForeign(message));
+  return { entries: own.map(toStored), next: last && last.pending > 0 ? last.seq : undefined };
+}
+
+/** Whether somebody had it sent here who may not: a copy of what lies elsewhere, or an acknowledgement. */
+function isForeign(message: StoredMsg): boolean {
+  if (copiesOf(message.header).length > 1) return true;
+  const [, , kind, id] = pathOf(message).split('.');
+  const body = message.string();
+  if (body === '') return false;
+  try {
+    const entry = JSON.parse(body) as Partial<ViewEntry>;
+    return entry.kind !== kind || typeof entry.id !== 'string' || subjectToken(entry.id) !== id;
+  } catch {
+    return true;
+  }
 }
 
 function entryIn(message: StoredMsg): ViewEntry {

@@ -12,7 +12,9 @@ import {
   operatorServerConfig,
   type ParkedMessage,
   readEventLog,
+  readViewPage,
   storeViewEntry,
+  viewStorage,
 } from '../src/index.ts';
 import { credentialsFor, type RawUser, rawUser } from './support/bus-users.ts';
 import { type UserName, users } from './support/subject-space.ts';
@@ -115,6 +117,23 @@ describe('a service that has a message of its own copied to where it may not pub
     expect(messages.map((message) => isEvent(() => message.event()))).toEqual([false, true]);
   });
 
+  test('is not believed by who reads the stored view, and what it wrote over is written again', async () => {
+    const place = { hash, generation: 7 };
+    await storeViewEntry(resource, place, role('admin', 3));
+    await storeViewEntry(resource, place, role('other', 3));
+    await smuggle(role('admin', 9), `view.${hash}.7.role.admin`);
+    await until('it lies there', async () => (await refusalOf(readViewPage(resource, place, ''))) !== '');
+    expect(await refusalOf(readViewPage(resource, place, ''))).toBe('bus.foreign_entry');
+    const { entries } = await viewStorage(resource).page(place, 0);
+    expect(entries.map(({ id }) => id)).toEqual(['other']);
+    await storeViewEntry(resource, place, role('admin', 3));
+    expect((await readViewPage(resource, place, '')).entries.map(({ rev }) => rev)).toEqual([3, 3]);
+    edge.connection.nats.publish('agent.e1.fact.KubeRequestAudited', '{}', {
+      reply: `view.${hash}.7.role.admin`,
+    });
+    await until('it lies there', async () => (await refusalOf(readViewPage(resource, place, ''))) !== '');
+  });
+
   test('cannot have facts of an edge delivered as something else', async () => {
     const seen: string[] = [];
     edge.subscribe(`live.view.${hash}.*.role.>`, {}, (message) => void seen.push(message.text()));
@@ -135,6 +154,13 @@ describe('a service that has a message of its own copied to where it may not pub
     expect(seen.map((text) => (JSON.parse(text) as { id: string }).id)).toEqual(['last']);
   });
 });
+
+function refusalOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => '',
+    (error: { code?: string }) => error.code ?? 'other',
+  );
+}
 
 function isEvent(read: () => unknown): boolean {
   try {
