@@ -179,6 +179,7 @@ class Keeper {
   async tidy(): Promise<void> {
     const { store, bus, clock, telemetry } = this.#deps;
     if (!bus.isConnected) return;
+    await this.#writer.check();
     const compaction = {
       db: store.db,
       writer: this.#writer,

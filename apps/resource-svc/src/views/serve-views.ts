@@ -1,4 +1,4 @@
-import { type BusMessage, readViewPage } from '@postern/bus';
+import { type BusMessage, claimViews, ForeignEntry, readViewPage } from '@postern/bus';
 import {
   anyAgent,
   type OpenViewReply,
@@ -101,7 +101,11 @@ async function snapshot(
   }
   if (readable.size >= maxReaders) readable.clear();
   readable.set(reader, generation);
-  const page = await readViewPage(deps.bus, { hash, generation }, after);
+  const page = await readViewPage(deps.bus, { hash, generation }, after).catch(async (error: unknown) => {
+    // The claim makes whoever keeps the views begin again, and compare them all.
+    if (ForeignEntry.is(error)) await claimViews(deps.bus);
+    throw error;
+  });
   // Another replica may have moved the view: what was purged there is no reason to show nothing.
   const isGone = isRemembered && after === '' && page.entries.length === 0;
   return isGone ? unknownView : page;
