@@ -46,7 +46,10 @@ export function durableMessage(received: Received): DurableMessage {
   let event: StoredEvent | undefined;
   const read = () => {
     if (Object.hasOwn(headers, copiedFrom))
-      throw InvalidMessage(subject, 'it is a copy of a stored message, which whoever asked for it had sent here');
+      throw InvalidMessage(
+        subject,
+        'it is a copy of a stored message, which whoever asked for it had sent here',
+      );
     return (json ??= readJson(subject, body));
   };
   return { ...place, json: read, event: () => (event ??= readEvent(place.subject, read())) };

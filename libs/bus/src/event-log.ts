@@ -24,7 +24,11 @@ export const InvalidPlace = failure(
 );
 
 /** A replica of the log that does not have yet what its leader has. */
-const LogBehind = failure('unavailable', 'bus.log_behind', () => 'the log of events is catching up; try again');
+const LogBehind = failure(
+  'unavailable',
+  'bus.log_behind',
+  () => 'the log of events is catching up; try again',
+);
 
 /** A part of the log of a service's events. */
 export interface EventLogPage {
@@ -68,7 +72,8 @@ export async function readEventLog(
   const from = after === undefined ? startOf(state, since) : { seq: sequenceOf(after, state) + 1 };
   if (from === undefined) return { messages: [], next: place(state.lastSequence), isCurrent: true };
   const stored = await readBatch(bus, name, from);
-  if (stored.length === 0 && since && after === undefined && new Date(state.lastAt) >= since) throw LogBehind();
+  if (stored.length === 0 && since && after === undefined && new Date(state.lastAt) >= since)
+    throw LogBehind();
   const before = 'seq' in from ? from.seq - 1 : state.lastSequence;
   const last = stored.at(-1)?.seq ?? before;
   return {

@@ -40,11 +40,11 @@ export class EventStreamTarget {
   }
 
   /**
-   * Event ids of the last messages, oldest first. Each is asked of the leader by its number: a direct get may be behind, and a
-   * consumer would need the right to make one, which is the right to have messages delivered to any subject there is.
+   * Event ids of the messages up to a sequence number, oldest first. Each is asked of the leader by its number: a direct get may
+   * be behind, and a consumer would need the right to make one, which is the right to have messages delivered to any subject
+   * there is.
    */
-  async tail(count: number): Promise<readonly string[]> {
-    const { lastSequence } = await this.state();
+  async tail(count: number, lastSequence: number): Promise<readonly string[]> {
     const first = Math.max(1, lastSequence - count + 1);
     const ids: string[] = [];
     for (let at = first; at <= lastSequence; at += tailBatch) {

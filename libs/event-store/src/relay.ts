@@ -9,8 +9,8 @@ import { RelaySession } from './relay-session.ts';
 export interface RelayTarget {
   /** What identifies the log, and the sequence number of its last message. */
   state(): Promise<{ readonly created: string; readonly lastSequence: number }>;
-  /** Event ids of the last messages, oldest first. */
-  tail(count: number): Promise<readonly string[]>;
+  /** Event ids of so many messages up to this sequence number and not beyond it, oldest first. */
+  tail(count: number, lastSequence: number): Promise<readonly string[]>;
   /**
    * Publishes in order, each message only if the log ends just before it. Tells how many were stored; what stopped the rest
    * is in `error`.
@@ -137,7 +137,9 @@ export class Relay implements AsyncDisposable {
     const { target, telemetry } = this.#options;
     const mark = await session.mark();
     const { created, lastSequence } = await target.state();
-    const tail = lastSequence === 0 ? [] : await target.tail(tailSize);
+    // Not of what came since: the batch that follows must begin with all that may lie beyond `lastSequence`, or a message in its
+    // midst could be the one that fits, and those before it come after.
+    const tail = lastSequence === 0 ? [] : await target.tail(tailSize, lastSequence);
     const isAnother = mark.created !== undefined && mark.created !== created;
     if (isAnother || lastSequence < mark.sequence) {
       const requeued = await session.requeue(tail);

@@ -8,7 +8,7 @@ import { silentTelemetry } from '@postern/telemetry';
 import { memoryParking, testNats, testPostgres, until } from '@postern/testkit';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type EventStore, openEventStore, type Relay, startRelay } from '../src/index.ts';
+import { type EventStore, openEventStore, type Relay, type RelayTarget, startRelay } from '../src/index.ts';
 
 let nats: Awaited<ReturnType<typeof testNats>>;
 let postgres: Awaited<ReturnType<typeof testPostgres>>;
@@ -139,6 +139,33 @@ describe('the relay', () => {
     await until('the other leads', () => second.isLeading, { withinMs: 8000, everyMs: 10 });
     frozen.kill('SIGCONT');
     for (let version = 52; version <= 200; version += 1) await append(stream, version);
+    await until('all is published', outboxIsEmpty);
+    await expectComplete();
+  });
+
+  test('is not misled by what an earlier leader still sends while it looks what is there', async () => {
+    const stream = newStream();
+    await append(stream, 1);
+    const earlier = startRelay({ store, target: eventStreamTarget(bus, 'join') });
+    await until('the first is published', outboxIsEmpty);
+    await earlier[Symbol.asyncDispose]();
+    for (let version = 2; version <= 10; version += 1) await append(stream, version);
+    const inFlight = (await store.feed({ after: 1 })).slice(0, 3);
+    const real = eventStreamTarget(bus, 'join');
+    let isFirst = true;
+    const target: RelayTarget = {
+      async state() {
+        const seen = await real.state();
+        if (isFirst) expect(await real.publishBatch(inFlight, seen.lastSequence)).toEqual({ stored: 3 });
+        isFirst = false;
+        return seen;
+      },
+      tail: (count, lastSequence) => real.tail(count, lastSequence),
+      publishBatch: (events, lastSequence) => real.publishBatch(events, lastSequence),
+      wake: () => real.wake(),
+      onWake: (listener) => real.onWake(listener),
+    };
+    scope.use(startRelay({ store, target }));
     await until('all is published', outboxIsEmpty);
     await expectComplete();
   });
