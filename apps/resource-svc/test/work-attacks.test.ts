@@ -118,7 +118,11 @@ describe('a hostile member', () => {
   });
 
   test('fills no memory with its results: a status is read as far as it fits into its message', async () => {
-    await offer('hostile', 'results', Array.from({ length: 60 }, (_, index) => `t${index + 10}`));
+    await offer(
+      'hostile',
+      'results',
+      Array.from({ length: 60 }, (_, index) => `t${index + 10}`),
+    );
     await world.store.db
       .updateTable('work_task')
       .set({ state: 'done', result: JSON.stringify('x'.repeat(45_000)) })

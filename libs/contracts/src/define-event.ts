@@ -124,6 +124,6 @@ export function defineEvent<const Name extends string, S extends TObject>(
     return check(data);
   };
   const made: EventType<Name, S> = Object.assign(make, { type, context, summary, v, schema, read });
-  declared.set(type, made as unknown as EventType);
+  declared.set(type, made);
   return made;
 }
