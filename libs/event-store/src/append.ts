@@ -38,27 +38,43 @@ const appendSql = preparedSql(
 select count(*)::int as n, max(seq) as last_seq from ins`,
 );
 
+// Most appends are of one event, and a statement of its own for them records half as many again in the same time.
+const appendOneSql = preparedSql(
+  'es_append_one',
+  `with ins as (
+  insert into es_event (event_id, stream_id, version, type, schema_version, data, meta, at)
+  select $1::uuid, $2::text, $3::int, $4::text, $5::int, $6::jsonb, $7::jsonb, $8::timestamptz
+  where $3::int = 1 or exists (select 1 from es_event where stream_id = $2::text and version = $3::int - 1)
+  returning seq
+), ob as (insert into es_outbox (seq) select seq from ins)
+select count(*)::int as n, max(seq) as last_seq from ins`,
+);
+
 // A NATS server takes messages of a mebibyte. Around the data are meta, ids and headers.
 const maxDataBytes = 1_000_000;
 
 /** Inserts events as they are; conflicts surface as `event_store.conflict`. Returns the position of the last. */
 export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEvent[]): Promise<number> {
-  const columns = [
-    events.map((event) => event.id),
-    events.map((event) => event.stream),
-    events.map((event) => event.version),
-    events.map((event) => event.type),
-    events.map((event) => event.v),
-    events.map(dataOf),
-    events.map((event) => JSON.stringify(event.meta)),
-    events.map((event) => event.at),
-  ];
-  const { rows } = await db.executeQuery<{ n: number; last_seq: number }>(
-    CompiledQuery.raw(appendSql, columns),
-  );
+  const rowsOfValues = events.map(valuesOf);
+  const [only] = rowsOfValues;
+  const query =
+    only && rowsOfValues.length === 1
+      ? CompiledQuery.raw(appendOneSql, only)
+      : CompiledQuery.raw(appendSql, columnsOf(rowsOfValues));
+  const { rows } = await db.executeQuery<{ n: number; last_seq: number }>(query);
   const row = rows[0]!;
   if (row.n === 0) throw VersionGap([...new Set(events.map((event) => event.stream))].slice(0, 5).join(', '));
   return row.last_seq;
+}
+
+/** The values of an event's row, in the order of the columns in both statements. */
+function valuesOf(event: StoredEvent): unknown[] {
+  const { id, stream, version, type, v, meta, at } = event;
+  return [id, stream, version, type, v, dataOf(event), JSON.stringify(meta), at];
+}
+
+function columnsOf(rows: readonly (readonly unknown[])[]): unknown[][] {
+  return (rows[0] ?? []).map((_, column) => rows.map((row) => row[column]));
 }
 
 /** An event that no message can carry would stop the relay, and with it every event behind it. */
