@@ -1,7 +1,7 @@
 import { failure } from '@postern/core';
 import pg from 'pg';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
-import { type ConstraintFailures, translateError } from './failures.ts';
+import { type ConstraintFailures, StoreUnavailable, translateError } from './failures.ts';
 import { answeredWithin } from './unanswered.ts';
 
 /** A schema name that is not a plain lower-case word. */
@@ -97,6 +97,7 @@ export function openPool(options: PostgresOptions, onIdleError: (error: Error) =
 function wrapClient(client: pg.PoolClient, options: PostgresOptions): PostgresPoolClient {
   const { constraints = {}, answerWithinMs: withinMs = answerWithinMs } = options;
   let isBounded = true;
+  let isLost = false;
   const query = async <R>(text: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> => {
     const name = prepared.get(text);
     const send = () => client.query({ ...(name ? { name } : {}), text, values: [...parameters] });
@@ -105,12 +106,15 @@ function wrapClient(client: pg.PoolClient, options: PostgresOptions): PostgresPo
       isBounded = isBoundedAfter(text, isBounded);
       return result as unknown as PostgresQueryResult<R>;
     } catch (error) {
-      throw translateError(error, constraints);
+      const translated = translateError(error, constraints);
+      isLost ||= StoreUnavailable.is(translated);
+      throw translated;
     }
   };
   return {
     query: query as PostgresPoolClient['query'],
-    release: (destroy) => client.release(destroy ?? false),
+    // The failure of a query may come before the news that the connection has ended: whoever is next must not get it.
+    release: (destroy) => client.release(destroy ?? isLost),
   };
 }
 
