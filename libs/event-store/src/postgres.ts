@@ -114,7 +114,7 @@ function wrapClient(client: pg.PoolClient, options: PostgresOptions): PostgresPo
   return {
     query: query as PostgresPoolClient['query'],
     // The failure of a query may come before the news that the connection has ended: whoever is next must not get it.
-    release: (destroy) => client.release(destroy ?? isLost),
+    release: (destroy) => client.release(isLost || (destroy ?? false)),
   };
 }
 
