@@ -14,7 +14,7 @@ export interface InboxSweep {
 const day = 86_400_000;
 const batch = 10_000;
 
-/** Forgets the inbox rows of events that no JetStream stream has any more. A parked event keeps its row's absence: it was not handled. */
+/** Forgets the inbox rows of events that no JetStream stream has any more. A parked event has none: it was not handled. */
 export async function sweepInbox<Db>(store: EventStore<Db>, keepMs: number): Promise<number> {
   let swept = 0;
   for (;;) {
