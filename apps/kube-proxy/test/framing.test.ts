@@ -37,46 +37,46 @@ describe('request framing', () => {
     `POST ${pods} HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
 
   test.each([
-    ['S-01 length and chunked', post('Content-Length: 6\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\nG')],
+    ['length and chunked (S-01)', post('Content-Length: 6\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\nG')],
     [
-      'S-02 chunked and length',
+      'chunked and length (S-02)',
       post('Transfer-Encoding: chunked\r\nContent-Length: 4\r\n', `5c\r\n${marker}\r\n0\r\n\r\n`),
     ],
-    ['S-03 xchunked', post('Transfer-Encoding: xchunked\r\n', '0\r\n\r\n')],
-    ['S-03 blank before the colon', post('Transfer-Encoding : chunked\r\n', '0\r\n\r\n')],
-    ['S-03 vertical tab', post('Transfer-Encoding:\x0bchunked\r\n', '0\r\n\r\n')],
-    ['S-03 chunked, identity', post('Transfer-Encoding: chunked, identity\r\n', '0\r\n\r\n')],
-    ['S-03 identity', post('Transfer-Encoding: identity\r\n', '0\r\n\r\n')],
-    ['S-03 folded', post('Transfer-Encoding: chunked\r\n Transfer-Encoding: x\r\n', '0\r\n\r\n')],
-    ['S-04 two lengths', post('Content-Length: 0\r\nContent-Length: 5\r\n', '')],
-    ['S-04 plus sign', post('Content-Length: +5\r\n', 'hello')],
-    ['S-04 hexadecimal', post('Content-Length: 0x5\r\n', 'hello')],
-    ['S-04 list', post('Content-Length: 5, 5\r\n', 'hello')],
-    ['S-04 negative', post('Content-Length: -1\r\n', '')],
-    ['S-04 too large a number', post('Content-Length: 100000000000000000000\r\n', '')],
+    ['xchunked (S-03)', post('Transfer-Encoding: xchunked\r\n', '0\r\n\r\n')],
+    ['blank before the colon (S-03)', post('Transfer-Encoding : chunked\r\n', '0\r\n\r\n')],
+    ['vertical tab (S-03)', post('Transfer-Encoding:\x0bchunked\r\n', '0\r\n\r\n')],
+    ['chunked, identity (S-03)', post('Transfer-Encoding: chunked, identity\r\n', '0\r\n\r\n')],
+    ['identity (S-03)', post('Transfer-Encoding: identity\r\n', '0\r\n\r\n')],
+    ['folded (S-03)', post('Transfer-Encoding: chunked\r\n Transfer-Encoding: x\r\n', '0\r\n\r\n')],
+    ['two lengths (S-04)', post('Content-Length: 0\r\nContent-Length: 5\r\n', '')],
+    ['plus sign (S-04)', post('Content-Length: +5\r\n', 'hello')],
+    ['hexadecimal (S-04)', post('Content-Length: 0x5\r\n', 'hello')],
+    ['list (S-04)', post('Content-Length: 5, 5\r\n', 'hello')],
+    ['negative (S-04)', post('Content-Length: -1\r\n', '')],
+    ['too large a number (S-04)', post('Content-Length: 100000000000000000000\r\n', '')],
     [
-      'S-05 chunk extension of a megabyte',
+      'chunk extension of a megabyte (S-05)',
       post('Transfer-Encoding: chunked\r\n', `5;${'x'.repeat(1_048_576)}\r\nhello\r\n0\r\n\r\n`),
     ],
     [
-      'S-05 chunk size overflow',
+      'chunk size overflow (S-05)',
       post('Transfer-Encoding: chunked\r\n', 'FFFFFFFFFFFFFFFF1\r\nhello\r\n0\r\n\r\n'),
     ],
-    ['S-05 chunk without CRLF', post('Transfer-Encoding: chunked\r\n', '5\r\nhello0\r\n\r\n')],
-    ['S-05 bad end of head', `GET ${pods} HTTP/1.1\r\nHost: edge\r\n\rX\r\n\r\n`],
-    ['S-06 NUL in the target', `GET ${pods}\0 HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['S-06 blank in the method', `G ET ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['S-06 HTTP/0.9', `GET ${pods}\r\n\r\n`],
-    ['S-06 HTTP/1.1x', `GET ${pods} HTTP/1.1x\r\nHost: edge\r\n\r\n`],
-    ['S-06 absolute form', `GET http://evil.test${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['S-06 double slash', `GET //evil.test/api HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['S-06 asterisk form', 'OPTIONS * HTTP/1.1\r\nHost: edge\r\n\r\n'],
-    ['S-06 CONNECT', 'CONNECT 127.0.0.1:443 HTTP/1.1\r\nHost: edge\r\n\r\n'],
-    ['S-06 no Host', `GET ${pods} HTTP/1.1\r\n\r\n`],
-    ['P-16 lower-case method', `get ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['P-16 TRACE', `TRACE ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['P-16 PROPFIND', `PROPFIND ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
-    ['S-04 body of a GET', `GET ${pods} HTTP/1.1\r\nHost: edge\r\nContent-Length: 5\r\n\r\nhello`],
+    ['chunk without CRLF (S-05)', post('Transfer-Encoding: chunked\r\n', '5\r\nhello0\r\n\r\n')],
+    ['bad end of head (S-05)', `GET ${pods} HTTP/1.1\r\nHost: edge\r\n\rX\r\n\r\n`],
+    ['NUL in the target (S-06)', `GET ${pods}\0 HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['blank in the method (S-06)', `G ET ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['HTTP/0.9 (S-06)', `GET ${pods}\r\n\r\n`],
+    ['HTTP/1.1x (S-06)', `GET ${pods} HTTP/1.1x\r\nHost: edge\r\n\r\n`],
+    ['absolute form (S-06)', `GET http://evil.test${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['double slash (S-06)', `GET //evil.test/api HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['asterisk form (S-06)', 'OPTIONS * HTTP/1.1\r\nHost: edge\r\n\r\n'],
+    ['CONNECT (S-06)', 'CONNECT 127.0.0.1:443 HTTP/1.1\r\nHost: edge\r\n\r\n'],
+    ['no Host (S-06)', `GET ${pods} HTTP/1.1\r\n\r\n`],
+    ['lower-case method (P-16)', `get ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['TRACE (P-16)', `TRACE ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['PROPFIND (P-16)', `PROPFIND ${pods} HTTP/1.1\r\nHost: edge\r\n\r\n`],
+    ['body of a GET (S-04)', `GET ${pods} HTTP/1.1\r\nHost: edge\r\nContent-Length: 5\r\n\r\nhello`],
   ])('%s is refused and nothing behind it is read', async (_, bytes) => {
     const answer = await raw(rig, rig.alice, bytes + marker, 80);
     expect(rig.echo.seen).toHaveLength(0);
@@ -90,12 +90,12 @@ describe('request framing', () => {
     expect(rig.echo.seen).toHaveLength(1);
   });
 
-  test('S-12 an unknown expectation is refused', async () => {
+  test('an unknown expectation is refused (S-12)', async () => {
     const answer = await raw(rig, rig.alice, post('Expect: 200-ok\r\nContent-Length: 2\r\n', '{}'), 80);
     expect(answer).toMatch(/^HTTP\/1\.1 417 /);
   });
 
-  test('S-14 a second answer to one request reaches nobody', async () => {
+  test('a second answer to one request reaches nobody (S-14)', async () => {
     rig.echo.respond = (seen, socket) => {
       okJson({ kind: 'Pod', n: 1 })(seen, socket);
       okJson({ kind: 'Secret', stolen: true })(seen, socket);
@@ -107,7 +107,7 @@ describe('request framing', () => {
     expect(answer).toContain('"n":2');
   });
 
-  test('S-11 an early answer to an upload reaches the client and ends the upstream connection', async () => {
+  test('an early answer to an upload reaches the client and ends the upstream connection (S-11)', async () => {
     rig.echo.isHasty = true;
     let upstream: TLSSocket | undefined;
     rig.echo.respond = (_, socket) => {
@@ -163,7 +163,7 @@ describe('upgrades', () => {
   });
 
   test.each([400, 403, 200, 302, 503])(
-    'S-09 after an answer of %i nothing more is passed on',
+    'after an answer of %i nothing more is passed on (S-09)',
     async (status) => {
       rig.echo.respond = (_, socket) =>
         socket.write(
@@ -187,13 +187,13 @@ describe('upgrades', () => {
     ['100 before 101', `HTTP/1.1 100 Continue\r\n\r\n${switching}`],
     ['data before 101', `garbage\r\n${switching}`],
     ['nothing but an end', ''],
-  ])('S-10 %s is a bad gateway', async (_, bytes) => {
+  ])('%s is a bad gateway (S-10)', async (_, bytes) => {
     rig.echo.respond = (_seen, socket) => (bytes === '' ? socket.destroy() : socket.write(bytes));
     const answer = await raw(rig, rig.alice, handshake(), 150);
     expect(answer).toMatch(/^HTTP\/1\.1 50[23] /);
   });
 
-  test('S-10 a switch nobody asked for is a bad gateway', async () => {
+  test('a switch nobody asked for is a bad gateway (S-10)', async () => {
     rig.echo.respond = (_, socket) => socket.write(switching);
     const answer = await raw(rig, rig.alice, `GET ${pods}/a HTTP/1.1\r\nHost: edge\r\n\r\n`, 150);
     expect(answer).toMatch(/^HTTP\/1\.1 50[23] /);

@@ -102,7 +102,7 @@ describe('the public address', () => {
     expect([rig.echo.seen.length, calls.length]).toEqual([seen, before]);
   });
 
-  test('U-06 asks for a certificate at every path of the API but two', async () => {
+  test('asks for a certificate at every path of the API but two (U-06)', async () => {
     for (const { prefix, authenticated } of apiFront) {
       const before = calls.length;
       const status = Number((await raw(rig, undefined, get(`${prefix}/x`), 50)).slice(9, 12));
@@ -138,7 +138,7 @@ describe('the public address', () => {
     'https://edge/v1/resources/role',
     '/v1/join?x=/../../v1/resources/role#',
     '/v1/resources/role?x=a%0d%0aX-Y:z',
-  ])('U-06 leads nobody elsewhere by %s', async (path) => {
+  ])('leads nobody elsewhere by %s (U-06)', async (path) => {
     const before = calls.length;
     const answer = await raw(rig, undefined, get(path), 50);
     expect(answer).toMatch(/^HTTP\/1\.1 (?:400|401|404) /);
@@ -222,7 +222,7 @@ describe('the public address', () => {
     expect(bodyOf(answer)).toMatchObject({ code: 'edge.service_unavailable', status: 503 });
   });
 
-  test('S-07 lets nothing of HTTP/2 become more than one header', async () => {
+  test('lets nothing of HTTP/2 become more than one header (S-07)', async () => {
     rig.echo.seen.length = 0;
     const session = connectHttp2(`https://127.0.0.1:${rig.port}`, {
       ca: rig.pki.host.certificate,
@@ -256,7 +256,7 @@ describe('the public address', () => {
     expect(rig.echo.seen.length).toBeLessThanOrEqual(2);
   });
 
-  test('C-12 serves others while many connections never finish their handshake', async () => {
+  test('serves others while many connections never finish their handshake (C-12)', async () => {
     const stalled: Socket[] = Array.from({ length: 500 }, () => connectTcp(rig.port, '127.0.0.1'));
     for (const socket of stalled) socket.on('error', () => undefined);
     const started = performance.now();
