@@ -39,19 +39,17 @@ export interface InFlight {
 
 /** Serves a request at the API server of its cluster, with our credentials and as the user that was granted. */
 export function serveRequest(clusters: ServedClusters, request: ClusterRequest, reply: Reply): InFlight {
-  const { server } = clusters.find(request.cluster) ?? fail(request.cluster);
+  const { server, upstream } = clusters.find(request.cluster) ?? fail(request.cluster);
   const api = apiRequest(server, request, request.granted);
   const isWatch = request.info.verb === 'watch';
   return forward({
     ...reply,
-    upstream: server,
+    upstream,
     request: api.request,
     filter: api.filter,
     endsWithEvent: isWatch,
     retry: () =>
-      clusters.find(request.cluster)?.server === server
-        ? { upstream: server, request: api.request }
-        : undefined,
+      clusters.find(request.cluster)?.server === server ? { upstream, request: api.request } : undefined,
   });
 }
 
@@ -61,11 +59,11 @@ export function serveUpgrade(
   request: ClusterRequest,
   reply: UpgradeReply,
 ): InFlight {
-  const { server } = clusters.find(request.cluster) ?? fail(request.cluster);
+  const { server, upstream } = clusters.find(request.cluster) ?? fail(request.cluster);
   const protocol = readProtocol(request.headers.upgrade);
   const { request: api } = apiRequest(server, request, { ...request.granted, filter: undefined });
   const headers = [...api.headers, ...handshakeHeaders(request.headers.handshake)];
-  return forwardUpgrade({ ...reply, upstream: server, request: { ...api, headers }, protocol });
+  return forwardUpgrade({ ...reply, upstream, request: { ...api, headers }, protocol });
 }
 
 function fail(cluster: string): never {

@@ -8,6 +8,7 @@ import {
   readVersion,
 } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
+import { HttpUpstream } from '../forward/http-upstream.ts';
 import { DynamicLabels, type LabelCommands } from './dynamic-labels.ts';
 
 export const ClusterNotServed = failure(
@@ -66,7 +67,7 @@ export class ServedClusters implements AsyncDisposable {
     await cluster[Symbol.asyncDispose]();
   }
 
-  find(name: string): { readonly server: ApiServer } | undefined {
+  find(name: string): { readonly server: ApiServer; readonly upstream: HttpUpstream } | undefined {
     return this.#clusters.get(name);
   }
 
@@ -89,6 +90,7 @@ export class ServedClusters implements AsyncDisposable {
 
 class OpenCluster implements AsyncDisposable {
   readonly server: ApiServer;
+  readonly upstream: HttpUpstream;
   readonly #deps: ServedClustersDeps;
   readonly #spec: ClusterSpec;
   readonly #labels: DynamicLabels;
@@ -100,6 +102,7 @@ class OpenCluster implements AsyncDisposable {
 
   constructor(deps: ServedClustersDeps, spec: ClusterSpec, server: ApiServer) {
     this.server = server;
+    this.upstream = new HttpUpstream(server);
     this.#deps = deps;
     this.#spec = spec;
     this.#labels = new DynamicLabels(

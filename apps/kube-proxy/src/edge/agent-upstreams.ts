@@ -1,14 +1,15 @@
 import type { ConnectionOptions } from 'node:tls';
 import { clientTls, type HeldIdentity, serverCheck } from '@postern/identity';
 import { Pool } from 'undici';
-import type { Upstream } from '../forward/upstream.ts';
+import { type HttpServer, HttpUpstream } from '../forward/http-upstream.ts';
+import type { UpgradeUpstream } from '../forward/upstream.ts';
 
 type ServerCheck = NonNullable<ConnectionOptions['checkServerIdentity']>;
 
 /** Connections to agents by mutual TLS. An agent is recognised by its id, wherever it says it can be reached. */
 export class AgentUpstreams implements AsyncDisposable {
   readonly #held: HeldIdentity;
-  readonly #pools = new Map<string, Upstream>();
+  readonly #pools = new Map<string, HttpServer & { readonly upstream: UpgradeUpstream }>();
   readonly #stop: () => void;
 
   constructor(held: HeldIdentity) {
@@ -16,13 +17,14 @@ export class AgentUpstreams implements AsyncDisposable {
     this.#stop = held.onChange(() => this.#retire());
   }
 
-  of(agentId: string, address: string): Upstream {
+  of(agentId: string, address: string): UpgradeUpstream {
     const key = `${agentId} ${address}`;
     const known = this.#pools.get(key);
-    if (known) return known;
-    const opened = this.#open(agentId, address);
-    this.#pools.set(key, opened);
-    return opened;
+    if (known) return known.upstream;
+    const server = this.#open(agentId, address);
+    const upstream = new HttpUpstream(server);
+    this.#pools.set(key, { ...server, upstream });
+    return upstream;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -32,7 +34,7 @@ export class AgentUpstreams implements AsyncDisposable {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  #open(agentId: string, address: string): Upstream {
+  #open(agentId: string, address: string): HttpServer {
     const checkServerIdentity = isAgent(this.#held, agentId);
     const tls = { ...clientTls(this.#held, { servername: agentId }), checkServerIdentity };
     const options: Pool.Options = {

@@ -4,6 +4,7 @@ import { assertionHeader, clientTls, type HeldIdentity, signAssertion } from '@p
 import type { Logger } from '@postern/telemetry';
 import { Pool } from 'undici';
 import { forward } from '../forward/forward.ts';
+import { HttpUpstream } from '../forward/http-upstream.ts';
 import type { Upstream } from '../forward/upstream.ts';
 import type { Exchange } from '../listen/exchange.ts';
 import { refuseApi } from '../listen/refuse.ts';
@@ -49,7 +50,7 @@ const answered = ['content-type', 'etag', 'cache-control', 'retry-after', 'x-con
  */
 export class ApiFront implements AsyncDisposable {
   readonly #deps: ApiFrontDeps;
-  readonly #upstreams = new Map<string, Upstream>();
+  readonly #upstreams = new Map<string, { readonly upstream: Upstream; readonly pool: Pool }>();
   readonly #turn = new Map<ApiService, number>();
   readonly #stop: () => void;
 
@@ -137,7 +138,7 @@ export class ApiFront implements AsyncDisposable {
   #upstream(service: ApiService, url: string): Upstream {
     const key = `${service} ${url}`;
     const known = this.#upstreams.get(key);
-    if (known) return known;
+    if (known) return known.upstream;
     const { origin, host } = new URL(url);
     const tls = clientTls(this.#deps.held, { expect: { type: 'svc' } });
     const options: Pool.Options = {
@@ -147,15 +148,15 @@ export class ApiFront implements AsyncDisposable {
       keepAliveTimeout: 30_000,
     };
     const pool = new Pool(origin, options);
-    const upstream = { origin, host, basePath: '', requests: pool, streams: pool, tls };
-    this.#upstreams.set(key, upstream);
+    const upstream = new HttpUpstream({ origin, host, basePath: '', requests: pool, streams: pool, tls });
+    this.#upstreams.set(key, { upstream, pool });
     return upstream;
   }
 
   async #retire(): Promise<void> {
     const old = [...this.#upstreams.values()];
     this.#upstreams.clear();
-    await Promise.all(old.map(({ requests }) => requests.close()));
+    await Promise.all(old.map(({ pool }) => pool.close()));
   }
 }
 

@@ -10,6 +10,7 @@ import {
 import type { ServedClusters } from '../agent/served-clusters.ts';
 import { type Attempt, forward } from '../forward/forward.ts';
 import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
+import type { UpgradeUpstream } from '../forward/upstream.ts';
 import { encodeSegment } from '../request/target.ts';
 import { isLongLived, upstreamTarget } from '../request/request-info.ts';
 import type { AgentUpstreams } from './agent-upstreams.ts';
@@ -36,6 +37,11 @@ export interface DispatchDeps {
   readonly ownAgentId: () => string;
   /** Whether the cluster is a registered resource, and not of an agent's own configuration. */
   readonly isRegistered: (cluster: string) => boolean;
+}
+
+/** An attempt at an upstream that can switch protocols too. */
+interface UpgradeAttempt extends Attempt {
+  readonly upstream: UpgradeUpstream;
 }
 
 /** Path under which agents take requests for a cluster. */
@@ -131,7 +137,11 @@ function candidatesFor({ routes, ownAgentId, isRegistered }: DispatchDeps, clust
   return candidates.slice(0, maxCandidates);
 }
 
-async function attemptAt(deps: DispatchDeps, agent: RoutedAgent, request: Dispatched): Promise<Attempt> {
+async function attemptAt(
+  deps: DispatchDeps,
+  agent: RoutedAgent,
+  request: Dispatched,
+): Promise<UpgradeAttempt> {
   const { info, headers, cluster, clientAddress, grant } = request;
   const token = await deps.grants.sign({ ...grant, agentId: agent.agentId });
   const out = [...headers.forward, 'postern-grant', token, 'postern-request-id', grant.requestId];

@@ -1,48 +1,27 @@
 import { PassThrough, type Readable } from 'node:stream';
-import { type AppError, failure, messageOf, toAppError } from '@postern/core';
+import { type AppError, messageOf, toAppError } from '@postern/core';
 import { statusOf } from '@postern/kube';
 import type { Dispatcher } from 'undici';
 import type { Answer } from '../listen/exchange.ts';
+import { BadGateway, ClientLeft, UpstreamTimeout, UpstreamUnreachable } from './answers.ts';
 import type { BodyFilter } from './body-filter.ts';
 import { responseHeaders } from './response-headers.ts';
-import type { Upstream, UpstreamRequest } from './upstream.ts';
-
-export const BadGateway = failure(
-  'unavailable',
-  'kube.bad_gateway',
-  (why: string) => `the server behind this one gave an unusable answer: ${why}`,
-);
-
-export const UpstreamUnreachable = failure(
-  'unavailable',
-  'kube.upstream_unreachable',
-  (why: string) => `the server behind this one cannot be reached: ${why}`,
-);
-
-export const UpstreamTimeout = failure(
-  'deadline_exceeded',
-  'kube.upstream_timeout',
-  () => 'the server behind this one did not answer in time',
-);
-
-export const ClientLeft = failure('unavailable', 'kube.client_left', () => 'the client closed the request');
-
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
+import type { AnswerHeaders, Upstream, UpstreamRequest } from './upstream.ts';
 
 /** One request to forward, and what is told about it. */
 export interface Forward extends Attempt {
   readonly body: Readable | Buffer | undefined;
   readonly answer: Answer;
   /** Gives the filter for a successful answer, or undefined to pass it untouched. Throws to refuse the answer. */
-  readonly filter?: ((headers: Headers) => BodyFilter) | undefined;
-  /** Headers for the client; the default is the allowlist for API servers. */
-  readonly responseHeaders?: ((headers: Headers) => string[]) | undefined;
+  readonly filter?: ((headers: AnswerHeaders) => BodyFilter) | undefined;
+  /** AnswerHeaders for the client; the default is the allowlist for API servers. */
+  readonly responseHeaders?: ((headers: AnswerHeaders) => string[]) | undefined;
   /** Where to try again, when nothing of the request has reached this upstream or it may be sent twice. */
   readonly retry?: ((error: Error) => Attempt | undefined) | undefined;
   /** Whether the answer is a watch: when cut between two events it ends with an ERROR event, which clients understand. */
   readonly endsWithEvent?: boolean | undefined;
   /** Told once, when the answer begins. */
-  readonly begun?: ((status: number, headers: Headers) => void) | undefined;
+  readonly begun?: ((status: number, headers: AnswerHeaders) => void) | undefined;
   /** Told once, when all is over. The error is what the client should be told if `answer.status` is still 0. */
   readonly done: (error: AppError | undefined) => void;
 }
@@ -53,7 +32,6 @@ export interface Attempt {
   readonly request: UpstreamRequest;
 }
 
-const headersTimeoutMs = 75_000;
 const newline = 0x0a;
 
 /** Starts forwarding a request. What it returns ends it early. */
@@ -83,20 +61,11 @@ class Flight implements Dispatcher.DispatchHandler {
     answer.sink.once('close', () => this.#clientClosed());
   }
 
-  start({ upstream: { origin, basePath, requests, streams, host }, request }: Attempt): void {
+  start({ upstream, request }: Attempt): void {
     const { body } = this.#options;
     this.#attempts += 1;
-    (request.isLongLived ? streams : requests).dispatch(
-      {
-        origin,
-        path: basePath + request.path,
-        method: request.method,
-        headers: ['host', host, ...request.headers],
-        body: body === undefined ? null : Buffer.isBuffer(body) ? body : detached(body),
-        headersTimeout: request.isLongLived ? 0 : headersTimeoutMs,
-      },
-      this,
-    );
+    const sent = body === undefined ? null : Buffer.isBuffer(body) ? body : detached(body);
+    upstream.dispatch({ ...request, body: sent }, this);
   }
 
   /** Ends the request on our side, and the answer so that the client knows that it was cut. */
@@ -116,7 +85,7 @@ class Flight implements Dispatcher.DispatchHandler {
     if (this.#isDone) controller.abort(this.#cause ?? ClientLeft());
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (status < 200 && status !== 101) return;
     if (status === 101) throw BadGateway('it switched protocols unasked');
     if (status >= 300 && status < 400 && status !== 304) throw BadGateway('it redirected');
@@ -189,7 +158,7 @@ class Flight implements Dispatcher.DispatchHandler {
   }
 }
 
-function isPlainJson(headers: Headers): boolean {
+function isPlainJson(headers: AnswerHeaders): boolean {
   const type = headers['content-type'];
   return (
     headers['content-encoding'] === undefined &&

@@ -1,12 +1,10 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import type { Duplex } from 'node:stream';
-import { connect } from 'node:tls';
-import { type AppError, failure, messageOf } from '@postern/core';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import { type AppError, failure } from '@postern/core';
 import { statusBody, statusCode } from '@postern/kube';
-import { BadGateway, UpstreamUnreachable } from './forward.ts';
+import { BadGateway } from './answers.ts';
 import { responseHeaders } from './response-headers.ts';
-import type { Upstream, UpstreamRequest } from './upstream.ts';
+import type { AnswerHeaders, UpgradeProtocol, UpgradeUpstream, UpstreamRequest } from './upstream.ts';
 
 export const UnsupportedUpgrade = failure(
   'invalid_argument',
@@ -16,7 +14,7 @@ export const UnsupportedUpgrade = failure(
 
 /** An upgrade to forward. `client` is the socket behind the client's request head; nothing was written to it yet. */
 export interface Upgrade {
-  readonly upstream: Upstream;
+  readonly upstream: UpgradeUpstream;
   readonly request: UpstreamRequest;
   readonly protocol: UpgradeProtocol;
   readonly client: Duplex;
@@ -25,8 +23,6 @@ export interface Upgrade {
   readonly begun: (status: number) => void;
   readonly done: (error: AppError | undefined) => void;
 }
-
-export type UpgradeProtocol = 'websocket' | 'SPDY/3.1';
 
 /** The protocol a client asks for, in the one spelling that goes upstream. */
 export function readProtocol(upgrade: string | undefined): UpgradeProtocol {
@@ -54,7 +50,6 @@ function withoutBearer(protocols: string): string {
   return offered.filter((protocol) => protocol !== '' && !protocol.startsWith(bearerPrefix)).join(', ');
 }
 
-const answerTimeoutMs = 35_000;
 const maxRefusalBytes = 65_536;
 
 /**
@@ -70,7 +65,7 @@ export function forwardUpgrade(options: Upgrade): { cut(error: AppError): void }
 
 class UpgradeFlight {
   readonly #options: Upgrade;
-  #upstream: Duplex | undefined;
+  #attempt: { destroy(): void } | undefined;
   #isAnswered = false;
   #isDone = false;
 
@@ -82,24 +77,12 @@ class UpgradeFlight {
 
   start(): void {
     const { upstream, request, protocol } = this.#options;
-    const socket = connect({ ...upstream.tls, ALPNProtocols: ['http/1.1'] });
-    this.#upstream = socket;
-    const req = httpsRequest({
-      createConnection: () => socket,
-      method: request.method,
-      path: upstream.basePath + request.path,
-      headers: ['host', upstream.host, ...request.headers, 'connection', 'Upgrade', 'upgrade', protocol],
-      timeout: answerTimeoutMs,
+    this.#attempt = upstream.upgrade(request, protocol, {
+      joined: (headers, stream) => this.#joined(headers, stream),
+      refused: (status, headers, body) => this.#refused(status, headers, body),
+      failed: (error) => this.#fail(error),
     });
-    req.once('upgrade', (res, joined, head) => this.#upgraded(res, joined, head));
-    req.once('response', (res) => this.#refused(res));
-    req.once('continue', () => this.#fail(BadGateway('it answered 100 to an upgrade')));
-    req.once('information', ({ statusCode: status }) =>
-      this.#fail(BadGateway(`it answered ${status} to an upgrade`)),
-    );
-    req.once('timeout', () => this.#fail(BadGateway('it did not answer the upgrade')));
-    req.once('error', (error) => this.#fail(UpstreamUnreachable.from(error, messageOf(error).slice(0, 200))));
-    req.end();
+    if (this.#isDone) this.#attempt.destroy();
   }
 
   cut(error: AppError): void {
@@ -107,38 +90,32 @@ class UpgradeFlight {
     else this.#fail(error);
   }
 
-  #upgraded(res: IncomingMessage, upstream: Duplex, head: Buffer): void {
+  #joined(headers: AnswerHeaders, upstream: Duplex): void {
+    if (this.#isDone) return;
     const { client, protocol, begun } = this.#options;
-    if (res.statusCode !== 101 || res.headers.upgrade?.toLowerCase() !== protocol.toLowerCase()) {
-      this.#fail(BadGateway('it switched to another protocol'));
-      return;
-    }
     this.#isAnswered = true;
     upstream.on('error', () => undefined);
     upstream.once('close', () => this.#finish(undefined));
-    client.write(headOf(101, ['connection', 'Upgrade', 'upgrade', protocol, ...joinHeaders(res)]), 'latin1');
-    if (head.length > 0) client.write(head);
+    client.write(
+      headOf(101, ['connection', 'Upgrade', 'upgrade', protocol, ...joinHeaders(headers)]),
+      'latin1',
+    );
     if (this.#options.head.length > 0) upstream.write(this.#options.head);
     upstream.pipe(client);
     client.pipe(upstream);
     begun(101);
   }
 
-  #refused(res: IncomingMessage): void {
-    const status = res.statusCode ?? 502;
-    if (status < 200 || (status >= 300 && status < 400)) {
-      this.#fail(BadGateway(status < 200 ? 'it switched to nothing' : 'it redirected'));
-      return;
-    }
+  #refused(status: number, headers: AnswerHeaders, body: Readable): void {
     const chunks: Buffer[] = [];
     let size = 0;
-    res.on('data', (chunk: Buffer) => {
+    body.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxRefusalBytes) this.#fail(BadGateway('its refusal of the upgrade is too long'));
       else chunks.push(chunk);
     });
-    res.once('end', () => this.#relay(status, responseHeaders(res.headers), Buffer.concat(chunks)));
-    res.once('error', () => this.#fail(BadGateway('its refusal of the upgrade is incomplete')));
+    body.once('end', () => this.#relay(status, responseHeaders(headers), Buffer.concat(chunks)));
+    body.once('error', () => this.#fail(BadGateway('its refusal of the upgrade is incomplete')));
   }
 
   #relay(status: number, headers: readonly string[], body: Buffer): void {
@@ -163,7 +140,7 @@ class UpgradeFlight {
   #finish(error: AppError | undefined): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#upstream?.destroy();
+    this.#attempt?.destroy();
     const { client } = this.#options;
     // Lets a refusal that was written reach the client before the connection goes.
     if (client.writableEnded && !client.destroyed) client.once('finish', () => client.destroy());
@@ -188,7 +165,7 @@ export function refuseUpgrade(client: Duplex, error: AppError): void {
 }
 
 /** What the two ends agreed on. Extensions are left out, as they were never offered. */
-function joinHeaders({ headers }: IncomingMessage): string[] {
+function joinHeaders(headers: AnswerHeaders): string[] {
   return ['sec-websocket-accept', 'sec-websocket-protocol', 'x-stream-protocol-version'].flatMap((name) => {
     const value = headers[name];
     return typeof value === 'string' ? [name, value] : [];

@@ -1,16 +1,29 @@
-import type { ConnectionOptions } from 'node:tls';
+import type { Duplex, Readable } from 'node:stream';
+import type { AppError } from '@postern/core';
 import type { Dispatcher } from 'undici';
 
-/** A server to forward to: an API server, an agent or a service of ours. */
+/** Where requests go: an API server, an agent or a service of ours. How they get there is its own affair. */
 export interface Upstream {
-  /** `https://host:port`. */
-  readonly origin: string;
-  readonly host: string;
-  /** Path prefix, without a trailing slash. */
-  readonly basePath: string;
-  readonly requests: Dispatcher;
-  readonly streams: Dispatcher;
-  readonly tls: ConnectionOptions;
+  /** Sends a request. The handler is told as by a dispatcher of undici, at any time after the call. */
+  dispatch(request: SentRequest, handler: Dispatcher.DispatchHandler): void;
+}
+
+/** An upstream where a request may also switch to another protocol. */
+export interface UpgradeUpstream extends Upstream {
+  /** Asks to switch protocols. Exactly one of the events comes. What it returns gives the attempt up, or ends what was joined. */
+  upgrade(request: UpstreamRequest, protocol: UpgradeProtocol, events: UpgradeEvents): { destroy(): void };
+}
+
+export type UpgradeProtocol = 'websocket' | 'SPDY/3.1';
+
+export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+export interface UpgradeEvents {
+  /** It switched to what was asked for. What the server sent behind its head is the first that the stream gives. */
+  joined(headers: AnswerHeaders, stream: Duplex): void;
+  /** It answered instead, with a final status. The body is to be read or destroyed. */
+  refused(status: number, headers: AnswerHeaders, body: Readable): void;
+  failed(error: AppError): void;
 }
 
 /** A request rebuilt from attributes. */
@@ -21,4 +34,8 @@ export interface UpstreamRequest {
   /** Name and value in turn; without Host and without framing. */
   readonly headers: string[];
   readonly isLongLived: boolean;
+}
+
+export interface SentRequest extends UpstreamRequest {
+  readonly body: Readable | Buffer | null;
 }
