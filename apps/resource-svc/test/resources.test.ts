@@ -306,7 +306,7 @@ describe('a caller', () => {
     }
   });
 
-  test('who manages clusters manages clusters and nothing else', async () => {
+  test('who manages clusters manages clusters and nothing else, no kubeconfig and no roles (A-10, A-11)', async () => {
     await post('role', kubeManager);
     await post('user', user('manager', ['kube-manager']));
     const manager = service.as('manager');
@@ -413,6 +413,46 @@ describe('a caller', () => {
       expect((await post('token', token(`t-${each}`, { roles: ['Kube', each] }), gate)).status).toBe(403);
       expect((await post('token', token(`t-${each}`, { roles: ['Kube', each] }))).status).toBe(201);
     }
+  });
+
+  const viewers = {
+    kubernetes_labels: { env: 'dev' },
+    kubernetes_groups: ['viewers'],
+    kubernetes_resources: [{ kind: 'pod', namespace: 'dev', name: '*', verbs: ['get', 'list'] }],
+  };
+  const wider = { ...viewers, kubernetes_groups: ['system:masters'] };
+
+  test('who writes roles gives no more in clusters than he has (A-10)', async () => {
+    const rules = [{ resources: ['role', 'user', 'token'], verbs: all }];
+    await post('role', role('lead', { ...viewers, rules }));
+    await post('role', role('masters', wider));
+    await post('user', user('leader', ['lead']));
+    await post('user', user('bot-strong', ['masters']));
+    const leader = service.as('leader');
+    expect((await post('role', role('intern', viewers), leader)).status).toBe(201);
+    const refused = await post('role', role('strong', wider), leader);
+    expect(codeOf(refused)).toEqual([403, 'resource.access_denied']);
+    expect(refused.body['detail']).toContain(
+      'this would give the Kubernetes group "system:masters" to get, list pods named "*" in namespace "dev"',
+    );
+    expect((await put('role', 'intern', role('intern', wider), { as: leader })).status).toBe(403);
+    expect((await post('user', user('friend', ['intern']), leader)).status).toBe(201);
+    expect((await post('user', user('enemy', ['masters']), leader)).status).toBe(403);
+    expect((await put('user', 'leader', user('leader', ['lead', 'masters']), { as: leader })).status).toBe(
+      403,
+    );
+    const botToken = (name: string, bot_name: string) => token(name, { roles: ['Bot'], bot_name });
+    expect((await post('token', botToken('t-strong', 'strong'), leader)).status).toBe(403);
+    expect((await post('token', botToken('t-weak', 'weak'), leader)).status).toBe(201);
+  });
+
+  test('who may escalate gives what he does not have (A-10)', async () => {
+    const rules = [{ resources: ['role'], verbs: ['create', 'update', 'read', 'list', 'escalate'] }];
+    await post('role', role('escalator', { rules }));
+    await post('user', user('escalating', ['escalator']));
+    expect((await post('role', role('given', wider), service.as('escalating'))).status).toBe(201);
+    const almost = rules.map((rule) => ({ ...rule, verbs: [...rule.verbs, 'delete'] }));
+    expect((await post('role', role('more', { rules: almost }), service.as('escalating'))).status).toBe(403);
   });
 
   test('who is a bot is the user that begins with bot-, and not its namesake', async () => {

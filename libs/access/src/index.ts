@@ -30,6 +30,7 @@ export {
   kubePrincipals,
   mayReachCluster,
 } from './decide-access.ts';
+export { type Holder, kubeGiftBeyond, type KubeGift, mayEscalate } from './escalation/kube-gifts.ts';
 export { type ExplainedRole, explainKubeAccess, type KubeExplanation } from './explain-access.ts';
 export { type ExplainedRule } from './explained-rules.ts';
 export { type NearMiss, type RulePart } from './near-misses.ts';

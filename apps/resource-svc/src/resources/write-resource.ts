@@ -8,9 +8,11 @@ import {
   type TokenSpec,
   type UserSpec,
 } from '@postern/contracts';
+import { userNameOf } from '@postern/access';
 import type { Principal } from '@postern/identity';
-import { callerOf } from '../rules/caller.ts';
+import { type Caller, callerOf } from '../rules/caller.ts';
 import {
+  refuseBotToken,
   refuseForeignGifts,
   refuseServiceToken,
   refuseWiderRole,
@@ -139,18 +141,31 @@ async function refuseEscalation(
   if (!['role', 'user', 'token'].includes(whole.kind)) return;
   const { db } = deps.store;
   const caller = await callerOf({ db, clock: deps.clock }, principal);
-  if (whole.kind === 'token') return refuseServiceToken(caller, whole.spec as TokenSpec);
+  if (whole.kind === 'token') return refuseTokenOfMore(deps, caller, whole.spec as TokenSpec);
   const before = (await findResource(db, target, deps.clock()))?.doc;
   if (whole.kind === 'role') return refuseWiderRole(caller, whole as Role, before as unknown as Role);
   const change = { next: whole.spec as UserSpec, before: before?.spec as UserSpec | undefined };
-  refuseForeignGifts(caller, { ...change, changed: await changedRoles(db, change) });
+  refuseForeignGifts(caller, { ...change, roles: await rolesNamed(db, change) });
 }
 
-async function changedRoles(
+async function refuseTokenOfMore(deps: ResourceStore, caller: Caller, token: TokenSpec): Promise<void> {
+  refuseServiceToken(caller, token);
+  if (token.bot_name === undefined) return;
+  const name = userNameOf({ type: 'bot', id: token.bot_name })!;
+  const { db } = deps.store;
+  const bot = (await findResource(db, { kind: 'user', id: name }, deps.clock()))?.doc.spec as
+    | UserSpec
+    | undefined;
+  if (!bot) return;
+  const roles = await rolesNamed(db, { next: bot, before: undefined });
+  refuseBotToken(caller, { user: { name, traits: bot.traits }, roles });
+}
+
+async function rolesNamed(
   db: ResourceStore['store']['db'],
   { next, before }: Pick<UserChange, 'next' | 'before'>,
 ): Promise<Role[]> {
-  const names = new Set(next.roles).symmetricDifference(new Set(before?.roles));
+  const names = new Set([...next.roles, ...(before?.roles ?? [])]);
   const rows = await findResources(
     db,
     [...names].map((id) => ({ kind: 'role', id })),

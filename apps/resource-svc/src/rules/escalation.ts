@@ -1,4 +1,4 @@
-import { mayRule } from '@postern/access';
+import { type Holder, kubeGiftBeyond, type KubeGift, mayEscalate, mayRule } from '@postern/access';
 import { type Role, ruleVerbs, type TokenSpec, type UserSpec } from '@postern/contracts';
 import { AccessDenied, type Caller } from './caller.ts';
 
@@ -6,7 +6,8 @@ import { AccessDenied, type Caller } from './caller.ts';
  * Refuses a role that gives more than its author has: whoever may write roles must not thereby become able to do everything
  * else. A denial that goes counts as something given, whoever holds the role.
  *
- * This is about administrative rules. What a role says about clusters is for its author to decide.
+ * Administrative rules have to be the author's own. What a role allows in clusters has to be too, unless the author may
+ * `escalate` roles.
  */
 export function refuseWiderRole(caller: Caller, next: Role, before: Role | undefined): void {
   const wider = firstBeyond(caller, before ? [before, next] : [next], (resource, verb) => {
@@ -14,21 +15,27 @@ export function refuseWiderRole(caller: Caller, next: Role, before: Role | undef
     return isFreed || mayRule([next], resource, verb);
   });
   if (wider) throw AccessDenied(`access denied: the role would allow ${wider}, which your own roles do not`);
+  const had = before && { user: { name: '', traits: {} }, roles: [before] };
+  refuseKubeGift(caller, { roles: [next], among: [next], had });
 }
 
 /** A user that is to be written, as far as it matters here. */
 export interface UserChange {
   readonly next: Pick<UserSpec, 'roles' | 'traits'>;
   readonly before: Pick<UserSpec, 'roles' | 'traits'> | undefined;
-  /** The roles that the change gives or takes, those of them that there are. */
-  readonly changed: readonly Role[];
+  /** The roles that the user has before or after, those of them that there are. */
+  readonly roles: readonly Role[];
 }
 
 /** Refuses to give a user what the caller neither has nor could write: roles, and traits that roles are filled in with. */
 export function refuseForeignGifts(caller: Caller, change: UserChange): void {
+  const { next, before, roles } = change;
   const mayWriteRoles = ['create', 'update'].every((verb) => mayRule(caller.roles, 'role', verb));
   refuseForeignRoles(caller, change, mayWriteRoles);
   if (!mayWriteRoles) refuseForeignTraits(caller, change);
+  const named = (names: readonly string[]) => roles.filter(({ metadata }) => names.includes(metadata.name));
+  const had = before && { user: { name: '', traits: before.traits }, roles: named(before.roles) };
+  refuseKubeGift(caller, { roles: named(next.roles), among: named(next.roles), traits: next.traits, had });
 }
 
 /** Refuses a token that makes whoever has it part of the control plane, unless the caller may do everything anyway. */
@@ -40,16 +47,32 @@ export function refuseServiceToken(caller: Caller, { roles }: Pick<TokenSpec, 'r
     );
 }
 
-function refuseForeignRoles(caller: Caller, { next, before, changed }: UserChange, mayWrite: boolean): void {
+/** Refuses a token with which anybody becomes a bot that may do more than the caller. `bot` is what the bot has by then. */
+export function refuseBotToken(caller: Caller, bot: Holder): void {
+  const wider = firstBeyond(caller, bot.roles, (...rule) => mayRule(bot.roles, ...rule));
+  if (wider) throw AccessDenied(`access denied: the bot may do ${wider}, which your own roles do not allow`);
+  refuseKubeGift(caller, { roles: bot.roles, among: bot.roles, traits: bot.user.traits });
+}
+
+function refuseKubeGift({ name, traits, roles }: Caller, gift: KubeGift): void {
+  if (mayEscalate(roles)) return;
+  const beyond = kubeGiftBeyond({ user: { name, traits }, roles }, gift);
+  if (beyond !== undefined)
+    throw AccessDenied(
+      `access denied: this would give ${beyond}, which goes beyond your own roles; have them give it to you first, or the verb escalate on role`,
+    );
+}
+
+function refuseForeignRoles(caller: Caller, { next, before, roles }: UserChange, mayWrite: boolean): void {
   const had = before?.roles ?? [];
   const own = new Set(caller.roles.map((role) => role.metadata.name));
   for (const name of next.roles) {
     if (had.includes(name) || own.has(name)) continue;
-    const role = changed.find(({ metadata }) => metadata.name === name);
+    const role = roles.find(({ metadata }) => metadata.name === name);
     if (!mayWrite || (role && firstBeyond(caller, [role], (...rule) => mayRule([role], ...rule))))
       throw AccessDenied(`access denied: you cannot give the role "${name}", which you do not have`);
   }
-  for (const role of changed) {
+  for (const role of roles) {
     const { name } = role.metadata;
     if (next.roles.includes(name)) continue;
     const freed = firstBeyond(caller, [role], (...rule) => denies(role, ...rule));

@@ -6,7 +6,7 @@ export interface RoleRule {
   readonly verbs: readonly string[];
 }
 
-/** Verbs of administrative rules. `read` includes `readnosecrets`. */
+/** Verbs of administrative rules. `read` includes `readnosecrets`; `escalate` on `role` is to give what one does not have. */
 export const ruleVerbs = [
   'list',
   'create',
@@ -17,6 +17,7 @@ export const ruleVerbs = [
   'rotate',
   'use',
   'enroll',
+  'escalate',
 ] as const;
 
 /** Validates `rules` of one side of a role. */
