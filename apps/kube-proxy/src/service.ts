@@ -65,7 +65,8 @@ export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<K
     { clock, log: telemetry.log, agentId, openView, kubeconfigOf, facts, servedChanged: reportServed },
     config,
   );
-  const handlers = agentFront({ clusters: role.clusters, grants: new GrantCheck(() => agentId, clock) });
+  const grants = new GrantCheck({ agentId: () => agentId, trust: () => held.trust(), clock });
+  const handlers = agentFront({ clusters: role.clusters, grants });
   const limits = { ...defaultLimits, ...config.limits };
   const front = new TlsFront({ held, clock, clients: 'host', protocols: ['http/1.1'], limits }, handlers);
   await role.start();

@@ -1,6 +1,10 @@
+import { X509Certificate } from 'node:crypto';
 import type { JsonObject } from '@postern/core';
+import { decodeProtectedHeader } from 'jose';
 import { InvalidStatement, type Peer, signStatement, type StatementSigner, verifyStatement } from './jws.ts';
+import { principalOf } from './principal.ts';
 import { parseSpiffeId } from './spiffe-id.ts';
+import { splitPem, type TrustBundle } from './trust.ts';
 
 /** The result of an access decision, as the edge hands it to the agent that serves the cluster. */
 export interface Grant {
@@ -22,14 +26,23 @@ export interface VerifiedGrant extends Grant {
   readonly expiresAt: Date;
 }
 
+/** An edge with the certificate that goes with its grants. */
+export interface GrantSigner extends StatementSigner {
+  /** PEM. */
+  readonly certificate: string;
+}
+
 /** Name of the header that carries a grant. */
 export const grantHeader = 'postern-grant';
 
 const typ = 'postern-grant+jwt';
 
-/** Signs a grant for one agent (its id is the audience), for at most a minute. */
+/**
+ * Signs a grant for one agent (its id is the audience), for at most a minute. The certificate of the edge goes along (`x5c`,
+ * RFC 7515 4.1.6), since the connection over which the agent gets the grant may be another edge's.
+ */
 export function signGrant(
-  edge: StatementSigner,
+  edge: GrantSigner,
   { requestId, kubeGroups, rules, ...grant }: Grant,
   { agentId, at, ttlSeconds }: { readonly agentId: string; readonly at: Date; readonly ttlSeconds?: number },
 ): Promise<string> {
@@ -43,15 +56,24 @@ export function signGrant(
     typ,
     audience: agentId,
     at,
+    x5c: [base64Of(edge.certificate)],
     ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
   });
 }
 
-/** Reads a grant that came over the connection of `peer`. Throws unless `peer` is an edge and signed it for this agent. */
-export async function verifyGrant(
-  token: string,
-  { peer, agentId, at }: { readonly peer: Peer; readonly agentId: string; readonly at: Date },
-): Promise<VerifiedGrant> {
+/** Whom a grant is for, when, and whose edges may sign it. */
+export interface GrantUse {
+  readonly agentId: string;
+  readonly at: Date;
+  readonly trust: TrustBundle;
+}
+
+/**
+ * Reads a grant. Throws unless an edge of ours signed it for this agent: the certificate that it carries must be of the host
+ * CA and have the role Proxy, whoever brought the grant. It ends with that certificate at the latest.
+ */
+export async function verifyGrant(token: string, { agentId, at, trust }: GrantUse): Promise<VerifiedGrant> {
+  const peer = signerOf(token, trust, at);
   const claims = await verifyStatement(token, { typ, audience: agentId, at, peer });
   const { sub, session, cluster, kubeUser, kubeGroups, rules, policyRevision, rid } = claims;
   const texts = { sub, session, cluster, kubeUser, policyRevision, rid };
@@ -59,7 +81,7 @@ export async function verifyGrant(
   const isComplete =
     Object.values(texts).every((text) => typeof text === 'string') &&
     (user?.type === 'user' || user?.type === 'bot') &&
-    user.clusterName === peer.principal.clusterName &&
+    user.clusterName === trust.clusterName &&
     Array.isArray(kubeGroups) &&
     kubeGroups.every((group) => typeof group === 'string') &&
     (rules === undefined || Array.isArray(rules));
@@ -73,6 +95,50 @@ export async function verifyGrant(
     ...(rules === undefined ? {} : { rules: rules as JsonObject[] }),
     policyRevision: policyRevision as string,
     requestId: rid as string,
-    expiresAt: new Date(claims.exp! * 1000),
+    expiresAt: new Date(Math.min(claims.exp! * 1000, peer.principal.notAfter.getTime())),
   };
+}
+
+interface Signer {
+  readonly hostCa: string;
+  readonly peer: Peer;
+}
+
+// A certificate is checked once and not with each grant. There is one for each edge and renewal; the bound is for safety.
+const maxSigners = 1024;
+const signers = new Map<string, Signer>();
+
+function signerOf(token: string, trust: TrustBundle, at: Date): Peer {
+  const certificate = certificateIn(token);
+  const known = signers.get(certificate);
+  if (known && known.hostCa === trust.hostCa && known.peer.principal.notAfter > at) return known.peer;
+  const peer = readSigner(certificate, trust, at);
+  if (signers.size >= maxSigners) signers.clear();
+  signers.set(certificate, { hostCa: trust.hostCa, peer });
+  return peer;
+}
+
+function readSigner(der: string, trust: TrustBundle, at: Date): Peer {
+  try {
+    const certificate = new X509Certificate(Buffer.from(der, 'base64'));
+    return { certificate, principal: principalOf(certificate, trust, { at }) };
+  } catch (error) {
+    throw InvalidStatement.from(error, 'grant');
+  }
+}
+
+/** The one certificate in the header of a grant: DER in base64. Chains are one long. */
+function certificateIn(token: string): string {
+  try {
+    const { x5c } = decodeProtectedHeader(token);
+    if (Array.isArray(x5c) && x5c.length === 1 && typeof x5c[0] === 'string') return x5c[0];
+  } catch (error) {
+    throw InvalidStatement.from(error, 'grant');
+  }
+  throw InvalidStatement('grant');
+}
+
+function base64Of(pem: string): string {
+  const [certificate = ''] = splitPem(pem);
+  return certificate.replaceAll(/-----[A-Z ]+-----|\s/g, '');
 }

@@ -8,7 +8,15 @@ export {
 export { type Authority, createAuthority, type NewAuthority } from './authority.ts';
 export { type CertificateSpec, issueCertificate, NotIssuable } from './certificate.ts';
 export { InvalidCsr, makeCsr, readCsr } from './csr.ts';
-export { type Grant, grantHeader, signGrant, type VerifiedGrant, verifyGrant } from './grant.ts';
+export {
+  type Grant,
+  grantHeader,
+  type GrantSigner,
+  type GrantUse,
+  signGrant,
+  type VerifiedGrant,
+  verifyGrant,
+} from './grant.ts';
 export { type CurrentIdentity, HeldIdentity, type IdentityMaterial } from './held-identity.ts';
 export {
   formatIdentityFile,

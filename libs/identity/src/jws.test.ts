@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   createAuthority,
   generateKeyPair,
+  type GrantSigner,
   HeldIdentity,
   issueCertificate,
   type Peer,
@@ -126,7 +127,7 @@ describe('an assertion', () => {
 
   test('is not taken for a grant, nor a grant for it', async () => {
     await expect(
-      verifyGrant(await assertion(), { peer: edge.peer, agentId: audience, at: now }),
+      verifyGrant(await assertion(), { trust: edge.held.trust(), agentId: audience, at: now }),
     ).rejects.toThrow('grant');
     await expect(
       verifyAssertion(await grantToken(audience), { peer: edge.peer, audience, at: now }),
@@ -224,15 +225,22 @@ const grant = {
   policyRevision: '7',
   requestId: 'r2',
 };
+const use = (agentId: string) => ({ trust: edge.held.trust(), agentId, at: now });
+
+/** An edge of a cluster that has the same name. */
+async function foreignEdge(): Promise<GrantSigner> {
+  const host = await createAuthority({ use: 'host', clusterName: 'postern', clock });
+  const { privateKey, publicKey } = await generateKeyPair();
+  const spec = { type: 'svc', id: 'edge-1', publicKey, notAfter, generation: 1, roles: ['Proxy'] } as const;
+  const certificate = await issueCertificate(host, spec);
+  return { key: privateKey, certificate, principal: edge.peer.principal };
+}
+
 const grantToken = (agentId: string) => signGrant(edge.held.current(), grant, { agentId, at: now });
 
 describe('a grant', () => {
   test('tells the agent whom to impersonate, and until when', async () => {
-    const verified = await verifyGrant(await grantToken('agent-1'), {
-      peer: edge.peer,
-      agentId: 'agent-1',
-      at: now,
-    });
+    const verified = await verifyGrant(await grantToken('agent-1'), use('agent-1'));
     expect(verified).toEqual({ ...grant, expiresAt: plus(60) });
   });
 
@@ -243,18 +251,31 @@ describe('a grant', () => {
       { ...grant, rules },
       { agentId: 'a', at: now, ttlSeconds: 3600 },
     );
-    const verified = await verifyGrant(token, { peer: edge.peer, agentId: 'a', at: now });
+    const verified = await verifyGrant(token, use('a'));
     expect(verified).toEqual({ ...grant, rules, expiresAt: plus(60) });
   });
 
-  test('is refused by another agent, and over the connection of another edge', async () => {
-    const token = await grantToken('agent-1');
-    await expect(verifyGrant(token, { peer: edge.peer, agentId: 'agent-2', at: now })).rejects.toThrow(
-      'not valid',
-    );
-    await expect(verifyGrant(token, { peer: otherEdge.peer, agentId: 'agent-1', at: now })).rejects.toThrow(
-      'not valid',
-    );
+  test('is refused by another agent (H-02)', async () => {
+    await expect(verifyGrant(await grantToken('agent-1'), use('agent-2'))).rejects.toThrow('not valid');
+  });
+
+  test('is refused unless an edge of the host CA signed it, whoever brings it (H-02)', async () => {
+    const sign = (signer: GrantSigner) => signGrant(signer, grant, { agentId: 'a', at: now });
+    const refused = async (token: string) =>
+      expect(verifyGrant(token, use('a'))).rejects.toThrow('the grant is not valid');
+    const { certificate } = otherEdge.held.current();
+    expect(await verifyGrant(await sign(otherEdge.held.current()), use('a'))).toMatchObject(grant);
+    await refused(await sign(service.held.current()));
+    await refused(await sign(await foreignEdge()));
+    await refused(await sign({ ...edge.held.current(), certificate }));
+    await refused(await sign({ ...edge.held.current(), certificate: '' }));
+  });
+
+  test('ends with the certificate of its edge (C-09)', async () => {
+    const at = new Date(notAfter.getTime() - 10_000);
+    const token = await signGrant(edge.held.current(), grant, { agentId: 'a', at });
+    expect((await verifyGrant(token, { ...use('a'), at })).expiresAt).toEqual(notAfter);
+    await expect(verifyGrant(token, { ...use('a'), at: notAfter })).rejects.toThrow('not valid');
   });
 
   test('for an agent instead of a user is refused', async () => {
@@ -263,6 +284,6 @@ describe('a grant', () => {
       { ...grant, sub: 'spiffe://postern/agent/a' },
       { agentId: 'a', at: now },
     );
-    await expect(verifyGrant(token, { peer: edge.peer, agentId: 'a', at: now })).rejects.toThrow('not valid');
+    await expect(verifyGrant(token, use('a'))).rejects.toThrow('not valid');
   });
 });

@@ -34,18 +34,20 @@ interface Signing {
   readonly audience: string;
   readonly at: Date;
   readonly ttlSeconds?: number;
+  /** The signer's certificate for who has no connection to it: DER in base64. */
+  readonly x5c?: string[];
 }
 
-/** Signs claims by the key of the signer's own certificate: whoever holds the connection to it can check them. */
+/** Signs claims by the key of the signer's own certificate: whoever knows that certificate can check them. */
 export async function signStatement(
   signer: StatementSigner,
   claims: JWTPayload,
   signing: Signing,
 ): Promise<string> {
-  const { typ, audience, at, ttlSeconds = maxStatementSeconds } = signing;
+  const { typ, audience, at, ttlSeconds = maxStatementSeconds, x5c } = signing;
   const now = Math.floor(at.getTime() / 1000);
   return new SignJWT(claims)
-    .setProtectedHeader({ alg: 'ES256', typ })
+    .setProtectedHeader({ alg: 'ES256', typ, ...(x5c ? { x5c } : {}) })
     .setIssuer(spiffeId(signer.principal))
     .setAudience(audience)
     .setIssuedAt(now)
@@ -63,8 +65,8 @@ interface Verification {
 const clockToleranceSeconds = 5;
 
 /**
- * The claims of a statement that this very peer signed. The key is the one of the peer's TLS certificate, whatever the
- * header says, so a statement seen elsewhere is worth nothing to anyone else; only an edge may make statements at all.
+ * The claims of a statement that this very peer signed. The key is the one of the peer's certificate, whatever the header
+ * says; only an edge may make statements at all.
  */
 export async function verifyStatement(
   token: string,

@@ -73,7 +73,7 @@ async function readRequest(
   const [prefix, cluster, ...rest] = segments;
   if (prefix !== 'kube' || cluster === undefined) throw ClusterNotServed('');
   const headers: ClientHeaders = readClientHeaders(received.rawHeaders);
-  const grant = await grants.verify(headers.grant, cluster, received.peer);
+  const grant = await grants.verify(headers.grant, cluster);
   if (!clusters.has(cluster)) throw ClusterNotServed(cluster);
   const info = requestInfoOf(received.method, { segments: rest, slash: slash || rest.length === 0, query });
   return { cluster, info, headers, clientAddress: headers.clientAddress ?? '', granted: grantedBy(grant) };

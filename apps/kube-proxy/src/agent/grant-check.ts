@@ -1,7 +1,6 @@
 import type { ResourceFilter } from '@postern/access';
 import { type Clock, failure } from '@postern/core';
-import { type VerifiedGrant, verifyGrant } from '@postern/identity';
-import { CertificateRefused, type Peer } from '../listen/peer.ts';
+import { type TrustBundle, type VerifiedGrant, verifyGrant } from '@postern/identity';
 import type { Granted } from './api-request.ts';
 
 export const GrantRequired = failure(
@@ -16,41 +15,39 @@ export const GrantForAnother = failure(
   () => 'the grant is for another cluster',
 );
 
-interface Known {
-  readonly fingerprint: string;
-  readonly grant: VerifiedGrant;
-}
-
 const maxKnown = 20_000;
+
+/** What grants are checked against. */
+export interface GrantCheckDeps {
+  readonly agentId: () => string;
+  readonly trust: () => TrustBundle;
+  readonly clock: Clock;
+}
 
 /** Verifies grants, each once: the same one comes with every request of a session. */
 export class GrantCheck {
-  readonly #agentId: () => string;
-  readonly #clock: Clock;
-  readonly #known = new Map<string, Known>();
+  readonly #deps: GrantCheckDeps;
+  readonly #known = new Map<string, VerifiedGrant>();
 
-  constructor(agentId: () => string, clock: Clock) {
-    this.#agentId = agentId;
-    this.#clock = clock;
+  constructor(deps: GrantCheckDeps) {
+    this.#deps = deps;
   }
 
-  /** The grant, if this very peer signed it for this agent and cluster and it has not ended. */
-  async verify(token: string | undefined, cluster: string, peer: Peer): Promise<VerifiedGrant> {
-    if (!peer.verified) throw peer.refusal ?? CertificateRefused();
+  /** The grant, if an edge signed it for this agent and cluster and it has not ended. Who brought it does not matter. */
+  async verify(token: string | undefined, cluster: string): Promise<VerifiedGrant> {
     if (token === undefined) throw GrantRequired();
-    const at = this.#clock();
-    const { fingerprint } = peer.verified.principal;
+    const at = this.#deps.clock();
     const known = this.#known.get(token);
-    const isFresh = known && known.fingerprint === fingerprint && known.grant.expiresAt > at;
-    const grant = isFresh ? known.grant : await this.#verify(token, peer.verified, at);
+    const grant = known && known.expiresAt > at ? known : await this.#verify(token, at);
     if (grant.cluster !== cluster) throw GrantForAnother();
     return grant;
   }
 
-  async #verify(token: string, peer: NonNullable<Peer['verified']>, at: Date): Promise<VerifiedGrant> {
-    const grant = await verifyGrant(token, { peer, agentId: this.#agentId(), at });
+  async #verify(token: string, at: Date): Promise<VerifiedGrant> {
+    const { agentId, trust } = this.#deps;
+    const grant = await verifyGrant(token, { agentId: agentId(), trust: trust(), at });
     if (this.#known.size >= maxKnown) this.#known.clear();
-    this.#known.set(token, { fingerprint: peer.principal.fingerprint, grant });
+    this.#known.set(token, grant);
     return grant;
   }
 }
