@@ -6,6 +6,7 @@ import { generateKeyPair, HeldIdentity, makeCsr } from '@postern/identity';
 import { Compile } from 'typebox/compile';
 import type { IdentityOptions } from './identity-options.ts';
 import { callControlPlane, type CallTls, UnexpectedAnswer } from './join-client.ts';
+import { Outbound } from './outbound/outbound.ts';
 import { persist } from './persist.ts';
 import type { AgentState } from './stored-identity.ts';
 import { anchoredTls, findAnchor, heldTls } from './trust-anchor.ts';
@@ -53,9 +54,10 @@ export async function enroll(options: IdentityOptions): Promise<AgentState> {
   };
   return persist('joining', options, async (count) => {
     const joinUrl = joinUrls[count % joinUrls.length]!;
-    const anchor = await findAnchor(trust, joinUrl, signal);
+    const { outbound = new Outbound() } = options;
+    const anchor = await findAnchor(trust, joinUrl, { outbound, signal });
     const url = new URL('/v1/join', joinUrl).href;
-    const reply = await ask({ url, body, tls: anchoredTls(anchor), signal });
+    const reply = await ask({ url, body, tls: anchoredTls(anchor), outbound, signal });
     return { ...stateFrom(url, keys, views, reply), ...(service === undefined ? {} : { service }) };
   });
 }
@@ -67,21 +69,22 @@ export async function renew(
   options: IdentityOptions,
   attempt: number,
 ): Promise<AgentState> {
-  const { joinUrls, trust, views = [], signal } = options;
+  const { joinUrls, trust, views = [], outbound = new Outbound(), signal } = options;
   const url = new URL('/v1/renew', joinUrls[attempt % joinUrls.length]).href;
   const body = await requestFor(keys, views);
-  return stateFrom(url, keys, views, await ask({ url, body, tls: heldTls(held, trust), signal }));
+  return stateFrom(url, keys, views, await ask({ url, body, tls: heldTls(held, trust), outbound, signal }));
 }
 
 interface Question {
   readonly url: string;
   readonly body: Json;
   readonly tls: CallTls;
+  readonly outbound: Outbound;
   readonly signal: AbortSignal | undefined;
 }
 
-async function ask({ url, body, tls, signal }: Question): Promise<IssuedIdentity> {
-  const reply = await callControlPlane({ url, body, tls, ...(signal ? { signal } : {}) });
+async function ask({ url, body, tls, outbound, signal }: Question): Promise<IssuedIdentity> {
+  const reply = await callControlPlane({ url, body, tls, outbound, ...(signal ? { signal } : {}) });
   if (!issued.Check(reply)) throw UnexpectedAnswer(url);
   return reply;
 }

@@ -1,6 +1,7 @@
 import type { ControlPlaneService } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
+import type { Outbound } from './outbound/outbound.ts';
 import type { TrustSource } from './trust-anchor.ts';
 
 /** What a process needs to become somebody. */
@@ -8,6 +9,8 @@ export interface IdentityOptions {
   /** Addresses of join-svc or of edges, `https://host:port`; each attempt asks the next one. */
   readonly joinUrls: readonly string[];
   readonly trust: TrustSource;
+  /** How connections to those addresses are opened; directly without it. */
+  readonly outbound?: Outbound | undefined;
   /** The join token; only needed when there is no stored identity that still holds. */
   readonly token?: Secret | string | undefined;
   /** System roles: Kube, Discovery, Proxy, Auth. */

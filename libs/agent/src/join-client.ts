@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { failure, type Json, messageOf, parseJson } from '@postern/core';
 import { Agent, request } from 'undici';
+import type { Outbound } from './outbound/outbound.ts';
 
 /** The control plane could not be reached, or is not able to answer now. */
 export const ControlPlaneUnavailable = failure(
@@ -32,6 +33,7 @@ export type CallTls = Pick<
 interface Call {
   readonly url: string;
   readonly tls: CallTls;
+  readonly outbound: Outbound;
   /** Sent as JSON by POST; without it the call is a GET. */
   readonly body?: Json;
   readonly signal?: AbortSignal;
@@ -44,8 +46,8 @@ const maxReplyBytes = 512 * 1024;
  * Asks the control plane once. A connection is made for each call and closed after it: calls are hours apart, and the
  * certificate may have changed in between.
  */
-export async function callControlPlane({ url, tls, body, signal }: Call): Promise<Json> {
-  const dispatcher = new Agent({ connect: { ...tls, timeout: timeoutMs } });
+export async function callControlPlane({ url, tls, outbound, body, signal }: Call): Promise<Json> {
+  const dispatcher = new Agent({ connect: outbound.connector(() => tls, timeoutMs) });
   const deadline = AbortSignal.timeout(timeoutMs);
   try {
     const reply = await request(url, {

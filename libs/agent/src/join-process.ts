@@ -1,8 +1,11 @@
 import { type Bus, type BusOptions, connectBus, inboxPrefix } from '@postern/bus';
+import { publicBusPath } from '@postern/contracts';
 import { messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { IdentityOptions } from './identity-options.ts';
 import { type AgentIdentity, openIdentity } from './open-identity.ts';
+import { Outbound } from './outbound/outbound.ts';
+import { heldTls } from './trust-anchor.ts';
 
 /** A process that joined: who it is, and the bus as it may use it. Closing it closes both. */
 export interface JoinedProcess extends AsyncDisposable {
@@ -19,27 +22,51 @@ export interface BesideOthers {
 /** How to join and where the bus is. */
 export interface ProcessOptions extends IdentityOptions, BesideOthers {
   readonly telemetry: Telemetry;
+  /** Public addresses that lead here, `https://host:port`: a bus that is on the public address is looked for there. */
+  readonly publicUrls?: readonly string[] | undefined;
 }
 
 /** Joins the cluster and connects to the bus with the credential of that identity, whatever its latest renewal brought. */
 export async function joinProcess({ busServers, ...options }: ProcessOptions): Promise<JoinedProcess> {
   await using scope = new AsyncDisposableStack();
   const identity = scope.use(await openIdentity(options));
-  const { servers, ca, jwt } = identity.bus;
+  const { jwt } = identity.bus;
   const credentials = () => ({ seed: identity.bus.seed, jwt: identity.bus.jwt ?? '' });
   const bus = scope.use(
     await connectBus({
-      servers: busServers ?? servers,
+      ...wayToBus(identity, busServers, options),
       name: identity.agentId,
       inboxPrefix: inboxPrefix(identity.agentId),
       telemetry: options.telemetry,
-      ...(ca === undefined ? {} : { ca }),
       ...(jwt === undefined ? {} : { creds: credentials }),
     }),
   );
   if (jwt !== undefined) scope.defer(identity.onRenewed(() => void renewBus(bus, options)));
   const open = scope.move();
   return { identity, bus, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+const connectTimeoutMs = 5000;
+
+/**
+ * The bus on a public address is behind the edge, which asks for our certificate and shows one of the host CA. Whoever was
+ * configured with public addresses knows them better than the control plane, which may be behind a mapped port.
+ */
+function wayToBus(
+  { held, bus }: AgentIdentity,
+  busServers: BusOptions['servers'] | undefined,
+  { publicUrls, outbound = new Outbound(), trust }: Omit<ProcessOptions, 'busServers'>,
+): Pick<BusOptions, 'servers' | 'ca' | 'connector'> {
+  const { servers, ca } = bus;
+  if (busServers !== undefined || !servers.every(isPublic))
+    return { servers: busServers ?? servers, ...(ca === undefined ? {} : { ca }) };
+  const own = publicUrls?.map((url) => `wss://${new URL(url).host}${publicBusPath}`);
+  return { servers: own ?? servers, connector: outbound.connector(() => heldTls(held, trust), connectTimeoutMs) };
+}
+
+function isPublic(server: string): boolean {
+  const url = URL.parse(server);
+  return url?.protocol === 'wss:' && url.pathname === publicBusPath;
 }
 
 /** The server would end the connection with the old credential, in the middle of whatever is going on then. */

@@ -4,6 +4,7 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { failure, isPlainObject, messageOf } from '@postern/core';
 import { caPin, claimsOf, type HeldIdentity, splitPem } from '@postern/identity';
 import { callControlPlane, type CallTls, UnexpectedAnswer } from './join-client.ts';
+import type { Outbound } from './outbound/outbound.ts';
 
 /** How a process that knows nobody yet recognises its control plane. */
 export interface TrustSource {
@@ -35,7 +36,7 @@ export const UnreadableCa = failure(
 export async function findAnchor(
   source: TrustSource,
   joinUrl: string,
-  signal?: AbortSignal,
+  { outbound, signal }: { readonly outbound: Outbound; readonly signal: AbortSignal | undefined },
 ): Promise<string | undefined> {
   if (source.caFile !== undefined) return readCaFile(source.caFile);
   const pins = pinsOf(source);
@@ -44,6 +45,7 @@ export async function findAnchor(
   const reply = await callControlPlane({
     url,
     tls: { rejectUnauthorized: false },
+    outbound,
     ...(signal ? { signal } : {}),
   });
   if (!isPlainObject(reply) || typeof reply['hostCa'] !== 'string') throw UnexpectedAnswer(url);

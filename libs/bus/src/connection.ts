@@ -8,6 +8,7 @@ import {
 } from '@nats-io/transport-node';
 import { delay, messageOf } from '@postern/core';
 import { currentTraceparent, type Telemetry } from '@postern/telemetry';
+import type { buildConnector } from 'undici';
 import { dial } from './dial.ts';
 import { BusUnavailable, translateError } from './failures.ts';
 import { readSeed } from './nkeys.ts';
@@ -28,6 +29,8 @@ export interface BusOptions {
   readonly inboxPrefix?: string;
   /** PEM of the authority of the server's certificate, where it is a private one. */
   readonly ca?: string;
+  /** How connections for WebSockets are opened, where there is more to it than `ca`: through a proxy, with a certificate. */
+  readonly connector?: buildConnector.connector;
   readonly telemetry?: Pick<Telemetry, 'log' | 'meter'> & Partial<Pick<Telemetry, 'tracer'>>;
   /** How long to wait for the first connection, in milliseconds. Later ones are waited for without end. */
   readonly patienceMs?: number;
@@ -193,15 +196,16 @@ export function fromHeaders(given: MsgHdrs | undefined): BusHeaders {
   return Object.fromEntries((given?.keys() ?? []).map((name) => [name, given!.get(name)]));
 }
 
-function connectOnce({ servers, ca, ...options }: BusOptions): Promise<NatsConnection> {
-  return dial(typeof servers === 'string' ? servers.split(',') : servers, connectOptions(options), ca);
+function connectOnce({ servers, ca, connector, ...options }: BusOptions): Promise<NatsConnection> {
+  const urls = typeof servers === 'string' ? servers.split(',') : servers;
+  return dial(urls, connectOptions(options), { ca, connector });
 }
 
 function connectOptions({
   name,
   creds,
   inboxPrefix,
-}: Omit<BusOptions, 'servers' | 'ca'>): NodeConnectionOptions {
+}: Omit<BusOptions, 'servers' | 'ca' | 'connector'>): NodeConnectionOptions {
   return {
     name,
     timeout: dialTimeoutMs,

@@ -1,6 +1,6 @@
 import { connect, type NatsConnection, type NodeConnectionOptions, wsconnect } from '@nats-io/transport-node';
 import { failure } from '@postern/core';
-import { Agent, WebSocket as TlsWebSocket } from 'undici';
+import { Agent, type buildConnector, WebSocket as TlsWebSocket } from 'undici';
 
 /** Addresses of the bus that cannot be used, or not together. */
 export const InvalidBusUrl = failure(
@@ -23,6 +23,13 @@ const ways: Readonly<Record<string, Way>> = {
   'wss:': { isWebSocket: true, isEncrypted: true },
 };
 
+/** By what the server is recognised. */
+interface Security {
+  readonly ca?: string | undefined;
+  /** Opens the connection of a WebSocket instead, and sees to it that the right server is at its other end. */
+  readonly connector?: buildConnector.connector | undefined;
+}
+
 /** The client keeps one kind of transport for all connections of a process, also of those that come back. */
 let used: boolean | undefined;
 
@@ -34,13 +41,13 @@ let used: boolean | undefined;
 export function dial(
   servers: readonly string[],
   options: Omit<NodeConnectionOptions, 'servers' | 'tls'>,
-  ca: string | undefined,
+  { ca, connector }: Security,
 ): Promise<NatsConnection> {
   const { isWebSocket, isEncrypted } = wayTo(servers);
   if (used !== undefined && used !== isWebSocket)
     throw InvalidBusUrl('this process has a connection of another kind');
   used = isWebSocket;
-  if (isWebSocket) return wsconnect({ ...options, servers: [...servers], ...webSocket(ca) });
+  if (isWebSocket) return wsconnect({ ...options, servers: [...servers], ...webSocket(connector ?? (ca === undefined ? {} : { ca })) });
   const tls = isEncrypted || ca !== undefined ? { tls: ca === undefined ? {} : { ca } } : {};
   return connect({ ...options, servers: [...servers], ...tls });
 }
@@ -68,9 +75,9 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
-function webSocket(ca: string | undefined) {
+function webSocket(connect: NonNullable<Agent.Options['connect']>) {
   // The global WebSocket trusts public authorities only.
-  const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });
+  const dispatcher = new Agent({ connect });
   return {
     // What a server gossips are addresses of another listener.
     ignoreClusterUpdates: true,

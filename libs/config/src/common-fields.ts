@@ -48,6 +48,20 @@ export const common = {
       defaultPort: 3080,
     }),
   ),
+  /** The way out towards the control plane. Both spellings are customary; the upper one is looked at first. */
+  outbound: {
+    httpsProxy: optional(
+      secretText('HTTPS_PROXY', {
+        summary:
+          'proxy through which an agent reaches the control plane, http[s]://[user:password@]host:port',
+      }),
+    ),
+    httpsProxyLower: optional(secretText('https_proxy', { summary: 'the same as HTTPS_PROXY' })),
+    noProxy: optional(
+      text('NO_PROXY', { summary: 'names, addresses and networks that are reached without the proxy' }),
+    ),
+    noProxyLower: optional(text('no_proxy', { summary: 'the same as NO_PROXY' })),
+  },
   heartbeatIntervalMs: duration('POSTERN_HEARTBEAT_INTERVAL', {
     summary: 'how often a process says that it is alive',
     fallback: '30s',

@@ -57,6 +57,7 @@ export {
   IssuedIdentity,
   JoinRequest,
   MeReply,
+  publicBusPath,
   RenewRequest,
   RevokeReply,
   RevokeRequest,

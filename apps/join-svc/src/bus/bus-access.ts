@@ -1,6 +1,7 @@
 import { permissionsOf, userJwt } from '@postern/bus';
 import type { BusAccess, ControlPlaneService } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
+import { typeForRoles } from '@postern/identity';
 import type { Telemetry } from '@postern/telemetry';
 
 /** Whose bus credential, for which views, and until when. */
@@ -21,7 +22,9 @@ export interface BusAccessIssuer {
 
 /** Where the bus is, and the seed by which its account trusts us. */
 export interface BusAccessConfig {
+  /** As the services of the control plane reach it. */
   readonly natsServers: readonly string[];
+  /** As agents reach it; the same where absent. */
   readonly busServers: readonly string[] | undefined;
   readonly busAccountSeed: Secret | undefined;
   /** PEM of the authority of the servers' certificates, where it is a private one. */
@@ -36,7 +39,12 @@ export function busAccessIssuer(
   { natsServers, busServers = natsServers, busAccountSeed, busCa }: BusAccessConfig,
   { telemetry, clock }: { readonly telemetry: Telemetry; readonly clock: Clock },
 ): BusAccessIssuer {
-  const access = { servers: busServers.map(withoutPassword), ...(busCa === undefined ? {} : { ca: busCa }) };
+  const accessBy = (servers: readonly string[]): BusAccess => ({
+    servers: servers.map(withoutPassword),
+    ...(busCa === undefined ? {} : { ca: busCa }),
+  });
+  // An edge cannot reach the bus through an edge.
+  const access = { agent: accessBy(busServers), svc: accessBy(natsServers) };
   if (busAccountSeed === undefined) {
     telemetry.log.warn(
       'THE BUS ASKS NOBODY FOR A CREDENTIAL: every process that reaches it may read and forge messages',
@@ -47,7 +55,8 @@ export function busAccessIssuer(
   }
   return {
     issue: ({ busKey, notAfter, ...user }) => {
-      if (busAccountSeed === undefined || busKey === undefined) return access;
+      const told = access[typeForRoles(user.roles)];
+      if (busAccountSeed === undefined || busKey === undefined) return told;
       const jwt = userJwt({
         ...permissionsOf(user),
         accountSeed: busAccountSeed.reveal(),
@@ -56,7 +65,7 @@ export function busAccessIssuer(
         expires: notAfter,
         clock,
       });
-      return { ...access, jwt };
+      return { ...told, jwt };
     },
   };
 }

@@ -42,7 +42,7 @@ export async function rawUser(
     nkey: key.publicKey,
     sig: key.sign(nonce).toString('base64url'),
   });
-  const nats = await dial([url], { authenticator, inboxPrefix: inboxPrefix(agentId) }, ca);
+  const nats = await dial([url], { authenticator, inboxPrefix: inboxPrefix(agentId) }, { ca });
   const refused = new Set<string>();
   void (async () => {
     for await (const status of nats.status())

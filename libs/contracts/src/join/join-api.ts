@@ -53,6 +53,9 @@ export const RenewRequest = Type.Object(
 );
 export type RenewRequest = Static<typeof RenewRequest>;
 
+/** Path of a public address below which the bus is, as a WebSocket for whoever shows an agent's certificate. */
+export const publicBusPath = '/v1/bus';
+
 /** How to reach the bus. `jwt` is absent where the bus asks for no credential. */
 export const BusAccess = Type.Object({
   servers: Type.Array(Type.String()),
