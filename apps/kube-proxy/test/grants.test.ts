@@ -2,7 +2,7 @@ import { request as httpsRequest } from 'node:https';
 import { signGrant, spiffeId, type HeldIdentity } from '@postern/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { okJson } from './support/echo-api-server.ts';
-import { clusterName } from './support/identities.ts';
+import { clusterName, createPki } from './support/identities.ts';
 import { startEchoRig } from './support/rig.ts';
 
 type EchoRig = Awaited<ReturnType<typeof startEchoRig>>;
@@ -77,6 +77,11 @@ describe('a request to an agent', () => {
     ]);
   });
 
+  test('with a grant that another edge signed is served: edges pass on for each other (H-02)', async () => {
+    const token = await grant(await rig.pki.held('edge-7', ['Proxy']));
+    expect((await send(as(edge), { 'postern-grant': token })).status).toBe(200);
+  });
+
   test.each<
     [
       string,
@@ -100,9 +105,12 @@ describe('a request to an agent', () => {
     ['with an empty grant', 401, async () => [as(edge), { 'postern-grant': '' }]],
     ['with nonsense for a grant', 401, async () => [as(edge), { 'postern-grant': 'a.b.c' }]],
     [
-      'with a grant of another edge',
+      'with a grant of an edge of another cluster',
       401,
-      async ({ pki }) => [as(edge), { 'postern-grant': await grant(await pki.held('edge-9', ['Proxy'])) }],
+      async () => [
+        as(edge),
+        { 'postern-grant': await grant(await (await createPki()).held('edge-9', ['Proxy'])) },
+      ],
     ],
     [
       'with an expired grant',
@@ -151,7 +159,7 @@ describe('a request to an agent', () => {
       404,
       async () => [as(edge), { 'postern-grant': await grant() }, '/v1/teleport/x/y/api'],
     ],
-  ])('%s is refused with %i', async (_, status, make) => {
+  ])('%s is refused with %i (H-02)', async (_, status, make) => {
     const [held, headers, path] = await make(rig);
     const answer = await send(held, headers, path);
     expect(answer.status).toBe(status);

@@ -61,7 +61,10 @@ function wayToBus(
   if (busServers !== undefined || !servers.every(isPublic))
     return { servers: busServers ?? servers, ...(ca === undefined ? {} : { ca }) };
   const own = publicUrls?.map((url) => `wss://${new URL(url).host}${publicBusPath}`);
-  return { servers: own ?? servers, connector: outbound.connector(() => heldTls(held, trust), connectTimeoutMs) };
+  return {
+    servers: own ?? servers,
+    connector: outbound.connector(() => heldTls(held, trust), connectTimeoutMs),
+  };
 }
 
 function isPublic(server: string): boolean {

@@ -47,7 +47,12 @@ export function dial(
   if (used !== undefined && used !== isWebSocket)
     throw InvalidBusUrl('this process has a connection of another kind');
   used = isWebSocket;
-  if (isWebSocket) return wsconnect({ ...options, servers: [...servers], ...webSocket(connector ?? (ca === undefined ? {} : { ca })) });
+  if (isWebSocket)
+    return wsconnect({
+      ...options,
+      servers: [...servers],
+      ...webSocket(connector ?? (ca === undefined ? {} : { ca })),
+    });
   const tls = isEncrypted || ca !== undefined ? { tls: ca === undefined ? {} : { ca } } : {};
   return connect({ ...options, servers: [...servers], ...tls });
 }

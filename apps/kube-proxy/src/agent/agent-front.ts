@@ -32,7 +32,7 @@ export function agentFront(deps: AgentFrontDeps): FrontHandlers {
     },
     upgrade: (exchange) => {
       void join(deps, exchange).catch((error: unknown) => {
-        if (!exchange.socket.destroyed) refuseUpgrade(exchange.socket, toAppError(error));
+        if (!exchange.answer.isClosed) refuseUpgrade(exchange.answer, toAppError(error));
       });
     },
   };
@@ -53,10 +53,8 @@ async function serve(deps: AgentFrontDeps, exchange: Exchange): Promise<InFlight
 
 async function join(deps: AgentFrontDeps, exchange: UpgradeExchange): Promise<InFlight> {
   const request = await readRequest(deps, exchange);
-  const { socket: client, head } = exchange;
   return serveUpgrade(deps.clusters, request, {
-    client,
-    head,
+    client: exchange.answer,
     begun: () => undefined,
     done: () => undefined,
   });

@@ -1,8 +1,9 @@
-import type { Duplex, Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { AppError } from '@postern/core';
 import { forward } from '../forward/forward.ts';
 import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
 import type { Answer } from '../listen/exchange.ts';
+import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import type { ClientHeaders } from '../request/client-headers.ts';
 import type { RequestInfo } from '../request/request-info.ts';
 import { apiRequest, type Granted } from './api-request.ts';
@@ -26,8 +27,7 @@ export interface Reply {
 }
 
 export interface UpgradeReply {
-  readonly client: Duplex;
-  readonly head: Buffer;
+  readonly client: UpgradeAnswer;
   readonly begun: (status: number) => void;
   readonly done: (error: AppError | undefined) => void;
 }

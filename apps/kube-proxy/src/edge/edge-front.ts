@@ -28,7 +28,7 @@ export function edgeFront(deps: EdgeFrontDeps): FrontHandlers {
     },
     upgrade: (exchange: UpgradeExchange) => {
       if (exchange.target.startsWith(routingPrefix)) deps.kube.upgrade(exchange);
-      else refuseUpgrade(exchange.socket, NoSuchRoute());
+      else refuseUpgrade(exchange.answer, NoSuchRoute());
     },
   };
 }

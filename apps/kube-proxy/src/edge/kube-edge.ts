@@ -97,7 +97,7 @@ export class KubeEdge {
     const record = this.#newRecord(exchange);
     const refuse = (error: unknown) => {
       const refusal = this.#refused(record, error);
-      if (!exchange.socket.destroyed) refuseUpgrade(exchange.socket, refusal);
+      if (!exchange.answer.isClosed) refuseUpgrade(exchange.answer, refusal);
       this.#deps.record(record);
     };
     try {
@@ -105,11 +105,9 @@ export class KubeEdge {
       if (!switchesProtocols(incoming.info)) throw UnsupportedUpgrade();
       const authorized = authorize(this.#deps.decisions, this.#question(incoming), undefined);
       record.allowed(authorized, this.#deps.policy.revision());
-      const { socket: client, head } = exchange;
       const tracked = this.#track(incoming, authorized);
       const reply = {
-        client,
-        head,
+        client: exchange.answer,
         begun: (status: number) => {
           record.answered(status);
           this.#deps.record(record);

@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { type AppError, failure } from '@postern/core';
 import { statusBody, statusCode } from '@postern/kube';
 import { BadGateway } from './answers.ts';
+import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { AnswerHeaders, UpgradeProtocol, UpgradeUpstream, UpstreamRequest } from './upstream.ts';
 
@@ -12,14 +12,12 @@ export const UnsupportedUpgrade = failure(
   () => 'only upgrades to websocket and SPDY/3.1 are supported',
 );
 
-/** An upgrade to forward. `client` is the socket behind the client's request head; nothing was written to it yet. */
+/** An upgrade to forward. Nothing was answered to the client yet. */
 export interface Upgrade {
   readonly upstream: UpgradeUpstream;
   readonly request: UpstreamRequest;
   readonly protocol: UpgradeProtocol;
-  readonly client: Duplex;
-  /** Bytes the client sent behind its head: data of the new protocol, or nothing at all when the upgrade fails. */
-  readonly head: Buffer;
+  readonly client: UpgradeAnswer;
   readonly begun: (status: number) => void;
   readonly done: (error: AppError | undefined) => void;
 }
@@ -71,8 +69,7 @@ class UpgradeFlight {
 
   constructor(options: Upgrade) {
     this.#options = options;
-    options.client.once('close', () => this.#finish(undefined));
-    options.client.on('error', () => undefined);
+    options.client.onClose(() => this.#finish(undefined));
   }
 
   start(): void {
@@ -96,13 +93,9 @@ class UpgradeFlight {
     this.#isAnswered = true;
     upstream.on('error', () => undefined);
     upstream.once('close', () => this.#finish(undefined));
-    client.write(
-      headOf(101, ['connection', 'Upgrade', 'upgrade', protocol, ...joinHeaders(headers)]),
-      'latin1',
-    );
-    if (this.#options.head.length > 0) upstream.write(this.#options.head);
-    upstream.pipe(client);
-    client.pipe(upstream);
+    const stream = client.join(protocol, joinHeaders(headers));
+    upstream.pipe(stream);
+    stream.pipe(upstream);
     begun(101);
   }
 
@@ -122,12 +115,9 @@ class UpgradeFlight {
     if (this.#isAnswered || this.#isDone) return;
     this.#isAnswered = true;
     const { client, begun } = this.#options;
-    client.write(
-      headOf(status, [...headers, 'content-length', String(body.length), 'connection', 'close']),
-      'latin1',
-    );
+    client.refuse(status, headers, body);
     begun(status);
-    client.end(body, () => this.#finish(undefined));
+    this.#finish(undefined);
   }
 
   #fail(error: AppError): void {
@@ -141,27 +131,14 @@ class UpgradeFlight {
     if (this.#isDone) return;
     this.#isDone = true;
     this.#attempt?.destroy();
-    const { client } = this.#options;
-    // Lets a refusal that was written reach the client before the connection goes.
-    if (client.writableEnded && !client.destroyed) client.once('finish', () => client.destroy());
-    else client.destroy();
+    this.#options.client.close();
     this.#options.done(error);
   }
 }
 
 /** Answers an upgrade with a metav1.Status and closes the connection. */
-export function refuseUpgrade(client: Duplex, error: AppError): void {
-  const body = Buffer.from(statusBody(error));
-  const headers = [
-    'content-type',
-    'application/json',
-    'content-length',
-    String(body.length),
-    'connection',
-    'close',
-  ];
-  client.write(headOf(statusCode(error), headers), 'latin1');
-  client.end(body);
+export function refuseUpgrade(client: UpgradeAnswer, error: AppError): void {
+  client.refuse(statusCode(error), ['content-type', 'application/json'], Buffer.from(statusBody(error)));
 }
 
 /** What the two ends agreed on. Extensions are left out, as they were never offered. */
@@ -170,10 +147,4 @@ function joinHeaders(headers: AnswerHeaders): string[] {
     const value = headers[name];
     return typeof value === 'string' ? [name, value] : [];
   });
-}
-
-function headOf(status: number, headers: readonly string[]): string {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
-  for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  return `${text}\r\n`;
 }

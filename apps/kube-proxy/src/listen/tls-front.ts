@@ -7,6 +7,7 @@ import type { Clock } from '@postern/core';
 import { type AcceptedClients, followIdentity, type HeldIdentity, serverTls } from '@postern/identity';
 import { type Exchange, http1Exchange, http2Exchange } from './exchange.ts';
 import { type Peer, readPeer } from './peer.ts';
+import { Http1UpgradeAnswer, type UpgradeAnswer } from './upgrade-answer.ts';
 
 /** Limits of a listener. Times are milliseconds. */
 export interface FrontLimits {
@@ -34,9 +35,7 @@ export interface UpgradeExchange {
   readonly target: string;
   readonly rawHeaders: readonly string[];
   readonly peer: Peer;
-  readonly socket: Duplex;
-  /** Bytes the client sent behind its request head. */
-  readonly head: Buffer;
+  readonly answer: UpgradeAnswer;
 }
 
 export interface FrontHandlers {
@@ -185,14 +184,12 @@ export class TlsFront implements AsyncDisposable {
   }
 
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => undefined);
     this.#handlers.upgrade({
       method: req.method!,
       target: req.url!,
       rawHeaders: req.rawHeaders,
       peer: this.#peerOf(req),
-      socket,
-      head,
+      answer: new Http1UpgradeAnswer(socket, head),
     });
   }
 }
