@@ -40,7 +40,8 @@ export const joinConfig = {
   ),
   busServers: optional(
     list('POSTERN_BUS_PUBLIC_URL', {
-      summary: 'URLs of the bus as agents reach it, such as wss://<edge>/v1/bus; POSTERN_NATS_URL where absent',
+      summary:
+        'URLs of the bus as agents reach it, such as wss://<edge>/v1/bus; POSTERN_NATS_URL where absent',
     }),
   ),
   agentTtlMs: duration('POSTERN_AGENT_CERT_TTL', {
