@@ -1,5 +1,6 @@
 import { failure } from '@postern/core';
 import { exactName } from './field-selector.ts';
+import { isLabelSelector } from './label-selector.ts';
 import { firstValue, formatQuery, parseQuery, type QueryPairs } from './query.ts';
 import { encodeSegment, InvalidPath, parseTarget, type Target } from './target.ts';
 
@@ -22,10 +23,8 @@ export interface RequestInfo {
   readonly namespace: string;
   readonly resource: string;
   readonly subresource: string;
-  /** From the path, or from a field selector on metadata.name for list, watch and deletecollection. */
+  /** From the path, or from a field selector on metadata.name for list and watch. */
   readonly name: string;
-  /** Whether `name` comes from a field selector. */
-  readonly selectedByName: boolean;
   /** Canonical path, rebuilt from the decoded segments. */
   readonly path: string;
   /** Parsed query, with one value for each parameter that decides something. */
@@ -72,7 +71,6 @@ const nothing = {
   resource: '',
   subresource: '',
   name: '',
-  selectedByName: false,
 } as const;
 
 interface ResourcePart {
@@ -117,17 +115,25 @@ function resourceInfo(base: RequestInfo, { rest, ...api }: ResourcePart, methodV
   return info.name === '' && !special ? collectionInfo(info) : info;
 }
 
-/** Without a name, get is list or watch, delete is deletecollection, and a field selector may supply the name. */
+/** Without a name, delete is deletecollection, and get is list or watch, for which a field selector may supply the name. */
 function collectionInfo(info: RequestInfo): RequestInfo {
-  const verb = collectionVerb(info);
-  if (verb !== 'list' && verb !== 'watch' && verb !== 'deletecollection') return info;
+  if (info.verb === 'delete') return { ...info, verb: 'deletecollection' };
+  if (info.verb !== 'get') return info;
+  const verb = asksToWatch(info.query) ? 'watch' : 'list';
   const name = exactName(firstValue(info.query, 'fieldSelector') ?? '');
-  return name === undefined ? { ...info, verb } : { ...info, verb, name, selectedByName: true };
+  if (name === undefined) return { ...info, verb };
+  requireReadableOptions(info.query);
+  return { ...info, verb, name };
 }
 
-function collectionVerb({ verb, query }: RequestInfo): string {
-  if (verb === 'get') return asksToWatch(query) ? 'watch' : 'list';
-  return verb === 'delete' ? 'deletecollection' : verb;
+/** The API server forgets the name, and then refuses the request, when it cannot read one of the other options. */
+function requireReadableOptions(query: QueryPairs): void {
+  for (const key of ['limit', 'timeoutSeconds']) {
+    const value = firstValue(query, key);
+    if (value !== undefined && !/^[+-]?\d{1,18}$/.test(value)) throw InvalidPath(`its ${key} is no number`);
+  }
+  const labels = firstValue(query, 'labelSelector') ?? '';
+  if (labels !== '' && !isLabelSelector(labels)) throw InvalidPath('its labelSelector cannot be read');
 }
 
 /** Kubernetes reads every spelling but an absent parameter, `0` and `false` as true. */
