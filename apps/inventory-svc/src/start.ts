@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { joinProcess } from '@postern/agent';
 import { openView } from '@postern/bus';
-import { everything, selectorHash } from '@postern/contracts';
+import { everything, policySelector, selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { signViewProof } from '@postern/identity';
@@ -11,7 +11,7 @@ import type { InventoryConfig } from './config.ts';
 import { openInventoryStore } from './open-store.ts';
 import { inventoryService } from './service.ts';
 
-const selectors = { policy: everything('role', 'user'), clusters: everything('kube_cluster') };
+const selectors = { policy: policySelector, clusters: everything('kube_cluster') };
 const clock = systemClock;
 
 /** A replica of inventory-svc. */

@@ -3,13 +3,21 @@ import { isOpenPath, isSelfReview } from './api-paths.ts';
 import type { ClusterPolicy } from './cluster-policy.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
 import type { CompiledRole } from './compile-role.ts';
-import { clusterDenied, forbidden, labelsDoNotMatch, noPrincipals, resourceMessage } from './denials.ts';
+import {
+  clusterDenied,
+  forbidden,
+  labelsDoNotMatch,
+  locked,
+  noPrincipals,
+  resourceMessage,
+} from './denials.ts';
 import { impersonate, principalsOf } from './impersonation.ts';
 import type { KubeQuery } from './kube-resource-rules.ts';
 import type { ResourceFilter } from './resource-filter.ts';
 import { ruleVerb } from './rule-verb.ts';
 import type {
   AccessCluster,
+  AccessLock,
   AccessUser,
   DenyCode,
   ImpersonationRequest,
@@ -27,12 +35,14 @@ export interface KubeAccessRequest {
   readonly cluster: AccessCluster;
   readonly request: KubeAttributes;
   readonly impersonate?: ImpersonationRequest;
+  /** A lock on the user, one of the roles, the session or the cluster. */
+  readonly lock?: AccessLock | undefined;
 }
 
 /**
  * Decides whether a request to a Kubernetes cluster may be forwarded, and as whom.
  *
- * Denials come first and win, whatever the order of roles and rules. Then some role that selects the cluster must have a rule
+ * A lock wins over everything. Then denials come first and win, whatever the order of roles and rules. Then some role that selects the cluster must have a rule
  * that matches; only such roles contribute users and groups. A list is allowed when some of it could be visible, with a filter
  * that says what. A resource type nobody wrote a rule for is refused unless a rule for every kind (`*`) covers it.
  */
@@ -42,7 +52,13 @@ export function decideKubeAccess({
   cluster,
   request,
   impersonate,
+  lock,
 }: KubeAccessRequest): KubeDecision {
+  if (lock)
+    return locked(
+      lock,
+      roles.map(({ metadata }) => metadata.name),
+    );
   const policy = compilePolicy(user, roles);
   const onCluster = policy.on(cluster.labels);
   const refusal = refuseCluster(policy, onCluster, cluster);

@@ -1,5 +1,5 @@
 import { failureKinds } from '@postern/core';
-import type { AccessCluster, DenyCode, KubeAttributes, KubeDeny, MissingPiece } from './types.ts';
+import type { AccessCluster, AccessLock, DenyCode, KubeAttributes, KubeDeny, MissingPiece } from './types.ts';
 
 interface Refusal {
   readonly code: DenyCode;
@@ -12,6 +12,26 @@ interface Refusal {
 export function forbidden(refusal: Refusal): KubeDeny {
   const { http, reason } = failureKinds.permission_denied;
   return { allowed: false, status: http, reason, ...refusal };
+}
+
+const lockable: Readonly<Record<AccessLock['target']['field'], string>> = {
+  user: 'user',
+  role: 'role',
+  session: 'session',
+  server_id: 'agent',
+  kube_cluster: 'Kubernetes cluster',
+};
+
+/** What a lock is on, and what its author has to say to whoever it stops. */
+export function lockText({ target: { field, value }, message }: AccessLock): string {
+  const said = message === '' ? '' : `: ${message}`;
+  return `${lockable[field]} ${JSON.stringify(value)} is locked${said}`;
+}
+
+/** A lock is on the user, a role, the session or the cluster: no role matters. */
+export function locked(lock: AccessLock, rolesConsidered: readonly string[]): KubeDeny {
+  const message = `access denied: ${lockText(lock)}`;
+  return forbidden({ code: 'access.locked', missing: 'lock', message, rolesConsidered });
 }
 
 /** No role gives a Kubernetes user or group. The reference answers 404, and clients know its text. */

@@ -27,8 +27,8 @@ export interface ExplainedRole {
 /** A decision, and all that led to it. */
 export interface KubeExplanation {
   readonly decision: KubeDecision;
-  /** What decided: rules of the roles; that it is open to all who reach the cluster; or what is not about rules. */
-  readonly basis: 'rules' | 'open' | 'cluster' | 'principals';
+  /** What decided: a lock; rules of the roles; that it is open to all who reach the cluster; or what is not about rules. */
+  readonly basis: 'lock' | 'rules' | 'open' | 'cluster' | 'principals';
   /** The rules that decided: of a denial those that deny, else those that allow. None where no rule fits. */
   readonly decidedBy: readonly ExplainedRule[];
   /** Deny rules that take something out of a list that is allowed. */
@@ -119,6 +119,7 @@ function onCluster(
 
 function basisOf(decision: KubeDecision, { request }: KubeAccessRequest): KubeExplanation['basis'] {
   if (!decision.allowed) {
+    if (decision.missing === 'lock') return 'lock';
     if (decision.missing === 'labels') return 'cluster';
     return decision.missing === 'groups' || decision.missing === 'impersonation' ? 'principals' : 'rules';
   }
@@ -136,7 +137,7 @@ function decidingRules(
   basis: KubeExplanation['basis'],
   { denying, allowing }: Fitting,
 ): readonly AskableRule[] {
-  if (basis === 'open' || basis === 'cluster') return [];
+  if (basis === 'open' || basis === 'cluster' || basis === 'lock') return [];
   if (decision.allowed || basis === 'principals') return allowing;
   return decision.code === 'access.resource_denied' ? denying : [];
 }

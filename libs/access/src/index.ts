@@ -14,6 +14,7 @@ export {
 } from './resource-filter.ts';
 export {
   type AccessCluster,
+  type AccessLock,
   type AccessUser,
   type DenyCode,
   type ImpersonationRequest,
@@ -23,6 +24,7 @@ export {
   type KubeDeny,
   type MissingPiece,
 } from './types.ts';
+export { lockText } from './denials.ts';
 export { explainMissing, maxSessionTtlMs, mayRule } from './admin-rules.ts';
 export {
   decideKubeAccess,

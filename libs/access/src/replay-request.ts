@@ -1,7 +1,14 @@
 import type { DataOf, KubeRequestAudited, Role } from '@postern/contracts';
 import { decideKubeAccess, type KubeAccessRequest } from './decide-access.ts';
 import { explainKubeAccess, type KubeExplanation } from './explain-access.ts';
-import type { AccessUser, ImpersonationRequest, KubeAllow, KubeAttributes, KubeDecision } from './types.ts';
+import type {
+  AccessLock,
+  AccessUser,
+  ImpersonationRequest,
+  KubeAllow,
+  KubeAttributes,
+  KubeDecision,
+} from './types.ts';
 
 /** A request as its audit record has it. */
 export type RecordedRequest = DataOf<typeof KubeRequestAudited>;
@@ -12,6 +19,8 @@ export interface ReplayPolicy {
   readonly roles: readonly Role[];
   /** Labels to decide by instead of those recorded. */
   readonly clusterLabels?: Readonly<Record<string, string>>;
+  /** The lock that was on the request at that moment. */
+  readonly lock?: AccessLock | undefined;
 }
 
 /** What deciding a recorded request again comes to. */
@@ -38,6 +47,8 @@ export function replayRequest(recorded: RecordedRequest, policy: ReplayPolicy): 
     cluster: { name: recorded.cluster, labels },
     request: attributesOf(recorded),
     impersonate: impersonationOf(recorded),
+    // Until locks had a refusal of their own, a locked user was refused as one without roles.
+    lock: recorded.reason === 'access.labels_do_not_match' ? undefined : policy.lock,
   };
   const explanation = explainKubeAccess(asked);
   const code = refusalOf(recorded, asked, explanation.decision);

@@ -1,4 +1,4 @@
-import type { Traits } from '@postern/contracts';
+import type { LockTarget, Traits } from '@postern/contracts';
 import type { ResourceFilter } from './resource-filter.ts';
 
 /** Who asks. Treated as immutable: compiled policies are remembered by this object. */
@@ -32,6 +32,13 @@ export interface KubeAttributes {
   readonly watch: boolean;
 }
 
+/** A lock that is on a request. */
+export interface AccessLock {
+  readonly target: LockTarget;
+  /** For the user; empty where the operator gave none. */
+  readonly message: string;
+}
+
 /** Values of the client's Impersonate-User and Impersonate-Group headers; absent where it sent none. */
 export interface ImpersonationRequest {
   readonly user?: readonly string[];
@@ -39,10 +46,11 @@ export interface ImpersonationRequest {
 }
 
 /** What a refused request would have needed. */
-export type MissingPiece = 'labels' | 'groups' | 'resource' | 'verb' | 'impersonation';
+export type MissingPiece = 'lock' | 'labels' | 'groups' | 'resource' | 'verb' | 'impersonation';
 
 /** Stable codes of refusals; the audit record carries them. */
 export type DenyCode =
+  | 'access.locked'
   | 'access.cluster_denied'
   | 'access.labels_do_not_match'
   | 'access.no_principals'

@@ -1,4 +1,5 @@
 import {
+  policyKinds,
   agentSubjects,
   anyAgent,
   ClusterServed,
@@ -45,11 +46,11 @@ export function inboxPrefix(agentId: string): string {
   return `_INBOX.${subjectToken(agentId)}`;
 }
 
-/** Roles and users are hidden from agents; a service reads what it decides by. */
+/** Roles, users and locks are hidden from agents; a service reads what it decides by. */
 const viewKindsOfService: Readonly<Record<ControlPlaneService, readonly string[]>> = {
-  'join-svc': ['token', 'role', 'user'],
+  'join-svc': ['token', ...policyKinds],
   'resource-svc': [],
-  'inventory-svc': ['kube_cluster', 'role', 'user'],
+  'inventory-svc': ['kube_cluster', ...policyKinds],
 };
 
 type Ends = Pick<Channel, 'speakers' | 'listeners' | 'isAnswered'>;

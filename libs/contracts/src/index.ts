@@ -95,7 +95,13 @@ export {
   PolicyAtReply,
 } from './kube/audit-api.ts';
 export { ClusterServed, KubeRequestAudited } from './kube/kube-events.ts';
-export { type DigestPart, digestText, digestWith } from './kube/policy-digest.ts';
+export {
+  type DigestPart,
+  digestText,
+  digestWith,
+  policyKinds,
+  policySelector,
+} from './kube/policy-digest.ts';
 export {
   PublicResource,
   ResourceDeleted,
@@ -174,6 +180,14 @@ export {
 export { type AwsRule } from './kinds/token-aws.ts';
 export { type KubernetesJoin } from './kinds/token-kubernetes.ts';
 export { userKind, type UserSpec } from './kinds/user.ts';
+export {
+  lockKind,
+  type LockSpec,
+  type LockTarget,
+  type LockTargetField,
+  lockTargetOf,
+  lockTargets,
+} from './kinds/lock.ts';
 export { type AddressClass, addressClass } from './network-address.ts';
 export {
   defineKind,

@@ -1,10 +1,11 @@
 import { kinds } from './kinds/index.ts';
+import { policyKinds } from './kube/policy-digest.ts';
 
 /** Nothing secret is in a view, but who holds which role is nobody's business but the control plane's. */
 const byRole: ReadonlyMap<string, readonly string[]> = new Map([
   ['Kube', ['kube_cluster']],
   ['Discovery', ['discovery_config', 'kube_cluster']],
-  ['Proxy', ['kube_cluster', 'role', 'user']],
+  ['Proxy', ['kube_cluster', ...policyKinds]],
   ['Auth', kinds.map(({ kind }) => kind)],
 ]);
 

@@ -1,27 +1,30 @@
 import { type Bus, openView, type ViewOptions } from '@postern/bus';
-import { everything } from '@postern/contracts';
+import { policySelector } from '@postern/contracts';
 import { type Clock, systemClock } from '@postern/core';
 import { type Policy, PolicyTables } from './policy.ts';
 
 /** How a policy is kept. */
 export interface PolicyOptions {
   readonly clock?: Clock;
+  /** How often everything is read again although nothing seems to be missing, in milliseconds. */
+  readonly snapshotIntervalMs?: number;
   /** Shows who asks, for a service that has not heard of the agent's joining. */
   readonly prove?: NonNullable<ViewOptions['prove']>;
   /** Told about an entry that this program cannot read; its holders have no access. */
   readonly onUnreadable?: (kind: string, id: string, why: string) => void;
 }
 
-/** Opens the live policy: every role and user, kept current through a view of the agent. */
+/** Opens the live policy: every role, user and lock, kept current through a view of the agent. */
 export function openPolicy(bus: Bus, agentId: string, options: PolicyOptions = {}): Policy {
-  const { clock = systemClock, onUnreadable = () => {}, prove } = options;
+  const { clock = systemClock, onUnreadable = () => {}, prove, snapshotIntervalMs } = options;
   const tables = new PolicyTables({ clock, onUnreadable });
   const view = openView(bus, {
     agentId,
-    selector: everything('role', 'user'),
+    selector: policySelector,
     onChange: (entry) => tables.apply(entry),
     clock,
     ...(prove ? { prove } : {}),
+    ...(snapshotIntervalMs === undefined ? {} : { snapshotIntervalMs }),
   });
   return {
     ready: view.ready,
@@ -29,6 +32,8 @@ export function openPolicy(bus: Bus, agentId: string, options: PolicyOptions = {
     ageMs: () => Math.max(0, clock().getTime() - view.lastContactAt().getTime()),
     user: (name) => tables.user(name),
     rolesOf: (user) => tables.rolesOf(user),
+    lockOn: (subject) => tables.lockOn(subject),
+    lockOnAgent: (agentId) => tables.lockOnAgent(agentId),
     onChange: (callback) => tables.onChange(callback),
     [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
   };

@@ -31,6 +31,102 @@ function tables(...resources: Stored[]) {
   return { policy, clock, unreadable, apply, rolesOf };
 }
 
+const lock = (
+  name: string,
+  target: Record<string, string>,
+  spec: { message?: string; expires?: string } = {},
+): Stored => ({ kind: 'lock', version: 'v2', metadata: { name }, spec: { target, ...spec } });
+
+describe('locks of a live policy', () => {
+  test.each<[string, Record<string, string>]>([
+    ['the user', { user: 'alice' }],
+    ['a role of the user', { role: 'b' }],
+  ])('on %s leave no roles, and go away again', (_, target) => {
+    const { policy, rolesOf, apply } = tables(role('a'), role('b'), user('alice', {}));
+    apply(lock('l1', target, { message: 'on leave' }));
+    expect(policy.lockOn({ user: policy.user('alice') })).toMatchObject({ message: 'on leave' });
+    expect(rolesOf('alice')).toEqual([]);
+    policy.apply({ kind: 'lock', id: 'l1' });
+    expect(policy.lockOn({ user: policy.user('alice') })).toBeUndefined();
+    expect(rolesOf('alice')).toEqual(['a', 'b']);
+  });
+
+  test('on a session, a cluster or an agent are on nothing else', () => {
+    const { policy, rolesOf } = tables(
+      role('a'),
+      user('alice', { roles: ['a'] }),
+      lock('l1', { session: 's1' }),
+      lock('l2', { kube_cluster: 'prod' }),
+      lock('l3', { server_id: 'agent-1' }),
+    );
+    const alice = policy.user('alice');
+    expect(rolesOf('alice')).toEqual(['a']);
+    expect(policy.lockOn({ user: alice, session: 's2', cluster: 'dev' })).toBeUndefined();
+    expect(policy.lockOn({ user: undefined, session: 's1' })?.target).toEqual({
+      field: 'session',
+      value: 's1',
+    });
+    expect(policy.lockOn({ user: alice, cluster: 'prod' })?.target.field).toBe('kube_cluster');
+    expect(policy.lockOnAgent('agent-1')).toBeDefined();
+    expect(policy.lockOnAgent('agent-2')).toBeUndefined();
+  });
+
+  test('end by the clock alone, at whatever time it says (X-13)', () => {
+    const { policy, clock, rolesOf } = tables(
+      role('a'),
+      user('alice', { roles: ['a'] }),
+      lock('l1', { user: 'alice' }, { expires: '2026-01-01T01:00:00Z' }),
+      lock('l2', { session: 's1' }),
+    );
+    expect(rolesOf('alice')).toEqual([]);
+    clock.now = new Date('2036-01-01T00:00:00Z');
+    expect(rolesOf('alice')).toEqual(['a']);
+    expect(policy.lockOn({ user: undefined, session: 's1' })).toBeDefined();
+    clock.now = new Date('2025-12-31T00:00:00Z');
+    expect(rolesOf('alice')).toEqual([]);
+  });
+
+  test('of several the one with the first name counts, whatever came first', () => {
+    const { policy } = tables(
+      user('alice', {}),
+      lock('l2', { user: 'alice' }, { message: 'second' }),
+      lock('l1', { role: 'a' }, { message: 'first' }),
+    );
+    expect(policy.lockOn({ user: policy.user('alice') })?.message).toBe('first');
+  });
+
+  test('that now are on somebody else are off whom they were on', () => {
+    const { rolesOf, apply } = tables(
+      role('a'),
+      user('alice', { roles: ['a'] }),
+      user('bob', { roles: ['a'] }),
+    );
+    apply(lock('l1', { user: 'alice' }));
+    apply(lock('l1', { user: 'bob' }));
+    expect(rolesOf('alice')).toEqual(['a']);
+    expect(rolesOf('bob')).toEqual([]);
+  });
+
+  test('affect those they are and were on', () => {
+    const { policy, apply } = tables(user('alice', { roles: ['a'] }), user('bob', { roles: ['b'] }));
+    const changes: PolicyChange[] = [];
+    policy.onChange((change) => changes.push(change));
+    apply(lock('l1', { user: 'alice' }));
+    apply(lock('l1', { role: 'b' }));
+    apply(lock('l2', { session: 's1' }));
+    expect(changes.map((change) => ['alice', 'bob', 'eve'].filter((name) => change.affects(name)))).toEqual([
+      ['alice'],
+      ['alice', 'bob'],
+      ['alice', 'bob', 'eve'],
+    ]);
+  });
+
+  test('that cannot be read are told', () => {
+    const { unreadable } = tables({ ...lock('l1', { user: 'alice' }), version: 'v99' });
+    expect(unreadable).toEqual(['lock/l1']);
+  });
+});
+
 describe('a live policy', () => {
   test('knows users with their roles and traits', () => {
     const { policy, rolesOf } = tables(role('a'), role('b'), user('alice', { traits: { team: ['x'] } }));

@@ -1,6 +1,7 @@
-import type { AccessUser } from '@postern/access';
-import { type Role, roleKind, userKind, type ViewEntry } from '@postern/contracts';
+import type { AccessLock, AccessUser } from '@postern/access';
+import { lockKind, type LockTarget, type Role, roleKind, userKind, type ViewEntry } from '@postern/contracts';
 import { type Clock, messageOf } from '@postern/core';
+import { Locks, lockState } from './locks.ts';
 
 /** A user as the policy of this moment knows it. A change makes another object. */
 export interface UserState extends AccessUser {
@@ -13,13 +14,22 @@ export interface UserState extends AccessUser {
 
 /** A change that the policy has taken in. */
 export interface PolicyChange {
-  readonly kind: 'role' | 'user';
+  readonly kind: 'lock' | 'role' | 'user';
   readonly id: string;
   /** Whether decisions about this user may come out differently now. */
   affects(userName: string): boolean;
 }
 
-/** Roles and users, live. */
+/** Who asks for what, as far as locks can be on it. */
+export interface LockSubject {
+  readonly user: UserState | undefined;
+  /** Id of the session, where there is one. */
+  readonly session?: string | undefined;
+  /** The Kubernetes cluster that is asked for. */
+  readonly cluster?: string | undefined;
+}
+
+/** Roles, users and locks, live. */
 export interface Policy extends AsyncDisposable {
   /** Settles when the policy is complete for the first time. Until then nobody has roles. */
   readonly ready: Promise<void>;
@@ -28,8 +38,12 @@ export interface Policy extends AsyncDisposable {
   /** Milliseconds since the policy was last known to be current. Callers refuse new requests beyond a bound. */
   ageMs(): number;
   user(name: string): UserState | undefined;
-  /** The roles of a user. None for a user who is locked, expired or gone. */
+  /** The roles of a user. None for a user who is locked, has a locked role, is expired or gone. */
   rolesOf(user: UserState): readonly Role[];
+  /** The lock that is on any of these: the user, a role of the user, the session, the cluster. */
+  lockOn(subject: LockSubject): AccessLock | undefined;
+  /** The lock on an agent, through which nothing may go then. */
+  lockOnAgent(agentId: string): AccessLock | undefined;
   /** Calls back after each change; answers how to stop that. */
   onChange(callback: (change: PolicyChange) => void): () => void;
 }
@@ -43,12 +57,13 @@ export interface PolicyTablesDeps {
 
 const noRoles: readonly Role[] = [];
 
-/** The tables of a policy: fed with view entries, asked for users and roles. */
+/** The tables of a policy: fed with view entries, asked for users, roles and locks. */
 export class PolicyTables {
   readonly #deps: PolicyTablesDeps;
   readonly #users = new Map<string, UserState>();
   /** A role that cannot be read is kept as undefined: its holders have no access, as its denials are unknown. */
   readonly #roles = new Map<string, Role | undefined>();
+  readonly #locks = new Locks();
   readonly #callbacks = new Set<(change: PolicyChange) => void>();
   #rolesByUser = new WeakMap<UserState, readonly Role[]>();
 
@@ -60,6 +75,7 @@ export class PolicyTables {
   apply(entry: Pick<ViewEntry, 'kind' | 'id' | 'resource'>): void {
     if (entry.kind === 'role') this.#applyRole(entry);
     else if (entry.kind === 'user') this.#applyUser(entry);
+    else if (entry.kind === 'lock') this.#applyLock(entry);
   }
 
   user(name: string): UserState | undefined {
@@ -77,13 +93,28 @@ export class PolicyTables {
     return roles;
   }
 
+  lockOn({ user, session, cluster }: LockSubject): AccessLock | undefined {
+    if (user?.locked !== undefined)
+      return { target: { field: 'user', value: user.name }, message: user.locked };
+    if (this.#locks.size === 0) return undefined;
+    const targets: LockTarget[] = user ? targetsOf(user) : [];
+    if (session) targets.push({ field: 'session', value: session });
+    if (cluster !== undefined) targets.push({ field: 'kube_cluster', value: cluster });
+    return this.#locks.on(targets, this.#deps.clock());
+  }
+
+  lockOnAgent(agentId: string): AccessLock | undefined {
+    return this.#locks.on([{ field: 'server_id', value: agentId }], this.#deps.clock());
+  }
+
   onChange(callback: (change: PolicyChange) => void): () => void {
     this.#callbacks.add(callback);
     return () => void this.#callbacks.delete(callback);
   }
 
-  #isInactive({ locked, expires }: UserState): boolean {
-    return locked !== undefined || (expires !== undefined && expires <= this.#deps.clock());
+  #isInactive(user: UserState): boolean {
+    const hasEnded = user.expires !== undefined && user.expires <= this.#deps.clock();
+    return hasEnded || this.lockOn({ user }) !== undefined;
   }
 
   #applyRole({ id, resource }: Pick<ViewEntry, 'id' | 'resource'>): void {
@@ -103,6 +134,22 @@ export class PolicyTables {
     if (user) this.#users.set(id, user);
     else this.#users.delete(id);
     this.#tell({ kind: 'user', id, affects: (name) => name === id });
+  }
+
+  #applyLock({ id, resource }: Pick<ViewEntry, 'id' | 'resource'>): void {
+    const before = this.#locks.get(id)?.target;
+    const lock =
+      resource && this.#read('lock', id, () => lockState(lockKind.normalize(resource, this.#context())));
+    if (lock) this.#locks.set({ ...lock, id });
+    else this.#locks.delete(id);
+    const targets = [before, lock?.target].filter((target) => target !== undefined);
+    this.#tell({ kind: 'lock', id, affects: (name) => targets.some((each) => this.#isOn(each, name)) });
+  }
+
+  /** Whose sessions and which requests a lock on anything but users and roles is on is not known here. */
+  #isOn({ field, value }: LockTarget, userName: string): boolean {
+    if (field === 'user') return value === userName;
+    return field !== 'role' || (this.#users.get(userName)?.roles.includes(value) ?? false);
   }
 
   #context(): { readonly now: Date } {
@@ -130,6 +177,13 @@ export class PolicyTables {
     }
     if (errors.length > 0) throw new AggregateError(errors, 'a listener to policy changes failed');
   }
+}
+
+function targetsOf({ name, roles }: UserState): LockTarget[] {
+  return [
+    { field: 'user', value: name },
+    ...roles.map((role): LockTarget => ({ field: 'role', value: role })),
+  ];
 }
 
 function userState({ metadata, spec }: ReturnType<typeof userKind.normalize>): UserState {

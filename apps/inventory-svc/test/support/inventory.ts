@@ -84,6 +84,8 @@ export class TestPolicy {
       ageMs: () => this.ageMs,
       user: (name) => this.#tables.user(name),
       rolesOf: (user) => this.#tables.rolesOf(user),
+      lockOn: (subject) => this.#tables.lockOn(subject),
+      lockOnAgent: (agentId) => this.#tables.lockOnAgent(agentId),
       onChange: (callback) => this.#tables.onChange(callback),
       [Symbol.asyncDispose]: async () => undefined,
     };

@@ -59,7 +59,7 @@ describe('the views that a joiner may read', () => {
   test.each([
     ['an agent', ['Kube'], ['kube_cluster']],
     ['a discovery agent', ['Discovery'], ['discovery_config', 'kube_cluster']],
-    ['an edge', ['Proxy', 'Kube'], ['kube_cluster', 'role', 'user']],
+    ['an edge', ['Proxy', 'Kube'], ['kube_cluster', 'lock', 'role', 'user']],
     ['a certificate of a service that does not say which', ['Auth'], []],
     ['a process of no role that we know', ['Node'], []],
   ])('show %s the kinds of its work alone, whatever they select', (_, roles, kinds) => {

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type BusCredentials, createUserKey, inboxPrefix } from '@postern/bus';
-import { everything, selectorHash } from '@postern/contracts';
+import { everything, policySelector, selectorHash } from '@postern/contracts';
 import { type Clock, derivedUuid } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { JoinConfig } from '../config.ts';
 import { type BusAccessConfig, busAccessIssuer } from './bus-access.ts';
 
 /** The views that join-svc reads. */
-export const ownSelectors = { tokens: everything('token'), policy: everything('role', 'user') } as const;
+export const ownSelectors = { tokens: everything('token'), policy: policySelector } as const;
 
 /** How join-svc itself connects to the bus. */
 export interface OwnAccess {

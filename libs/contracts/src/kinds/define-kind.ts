@@ -99,7 +99,7 @@ function readMetadata(fields: Fields): Metadata {
   const name = readName(fields.string('name'));
   const description = fields.string('description');
   const labels = readLabels(fields);
-  const expires = readTime(fields, 'expires');
+  const expires = fields.time('expires');
   const revision = fields.string('revision');
   // Older releases wrote `id` (larger than any integer type) and `namespace`; files that carry them must still apply.
   fields.ignore('id', 'namespace');
@@ -138,16 +138,4 @@ function readLabels(fields: Fields): Record<string, string> | undefined {
 /** Whether a text can be the key of a label. */
 export function isLabelKey(key: string): boolean {
   return /^[a-zA-Z/.0-9_:*-]{1,253}$/.test(key);
-}
-
-const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
-
-function readTime(fields: Fields, name: string): string | undefined {
-  const raw = fields.raw(name);
-  if (raw === undefined) return undefined;
-  const text = raw instanceof Date ? raw.toISOString() : raw;
-  const millis = typeof text === 'string' && rfc3339.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(millis))
-    throw InvalidResource(`${fields.at(name)} must be a time like 2030-01-02T15:04:05Z`);
-  return new Date(millis).toISOString();
 }

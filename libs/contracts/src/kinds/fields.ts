@@ -7,6 +7,8 @@ export const InvalidResource = failure(
   (why: string) => why,
 );
 
+const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
 /**
  * Reads an untrusted mapping field by field and remembers which fields were asked for, so that `end()` can refuse the rest
  * with their paths. A misspelt field would otherwise be a restriction that silently does not apply.
@@ -63,6 +65,17 @@ export class Fields {
     const value = this.raw(name);
     if (value === undefined || Number.isSafeInteger(value)) return value as number | undefined;
     throw InvalidResource(`${this.at(name)} must be a whole number`);
+  }
+
+  /** A moment in RFC 3339, as UTC with milliseconds. */
+  time(name: string): string | undefined {
+    const raw = this.raw(name);
+    if (raw === undefined) return undefined;
+    const text = raw instanceof Date ? raw.toISOString() : raw;
+    const millis = typeof text === 'string' && rfc3339.test(text) ? Date.parse(text) : Number.NaN;
+    if (Number.isNaN(millis))
+      throw InvalidResource(`${this.at(name)} must be a time like 2030-01-02T15:04:05Z`);
+    return new Date(millis).toISOString();
   }
 
   /** A list of strings. */

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { lockTargets } from '../kinds/lock.ts';
 import { KubeRequestAudited } from './kube-events.ts';
 
 /** One request to a cluster as a list shows it. */
@@ -55,7 +56,10 @@ export type AuditedRequest = Static<typeof AuditedRequest>;
 /** Which moment's policy. Without revision and time, that of now. */
 export const PolicyAtQuery = Type.Object({
   user: Type.String({ minLength: 1, maxLength: 600 }),
-  /** Digest of all roles and users, as audit records have it. */
+  /** The session and the cluster: locks may be on them. */
+  session: Type.Optional(Type.String({ maxLength: 100 })),
+  cluster: Type.Optional(Type.String({ maxLength: 600 })),
+  /** Digest of all roles, users and locks, as audit records have it. */
   revision: Type.Optional(Type.String({ pattern: '^[0-9a-f]{16}$' })),
   /** RFC 3339: when it was decided. Says which of equal moments, and when users had expired. */
   at: Type.Optional(Type.String({ maxLength: 40 })),
@@ -64,7 +68,7 @@ export type PolicyAtQuery = Static<typeof PolicyAtQuery>;
 
 /** `GET /v1/history/policy` → a user, and the roles that counted for the user, at a moment. */
 export const PolicyAtReply = Type.Object({
-  /** Digest of the roles and users at the moment that was found. */
+  /** Digest of the roles, users and locks at the moment that was found. */
   revision: Type.String(),
   /** Whether that is what was asked for: without it the moment is the nearest by time. */
   isExact: Type.Boolean(),
@@ -86,6 +90,14 @@ export const PolicyAtReply = Type.Object({
     roles: Type.Array(Type.String()),
     expires: Type.Optional(Type.String()),
   }),
+  /** The lock that was on the user, a role of the user, the session or the cluster. */
+  lock: Type.Optional(
+    Type.Object({
+      field: Type.Enum(lockTargets),
+      value: Type.String(),
+      message: Type.String(),
+    }),
+  ),
   /** The roles that counted, each as it stood. */
   roles: Type.Array(
     Type.Object({
