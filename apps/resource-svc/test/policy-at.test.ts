@@ -105,6 +105,45 @@ describe('the policy of a moment', () => {
     });
   });
 
+  test('has the lock that was on the user, a role, the session or the cluster then', async () => {
+    await put('role', 'dev', reaching('viewers'));
+    await put('user', 'erin', { roles: ['dev'] });
+    await using policy = openPolicy(service.bus, edgeId);
+    await policy.ready;
+    const locked = async (id: string, target: Record<string, string>) => {
+      await put('lock', id, { target, message: `because of ${id}` });
+      const erin = { user: policy.user('erin'), session: 's1', cluster: 'c1' };
+      await expect.poll(() => policy.lockOn(erin)?.message, { timeout: 10_000 }).toBe(`because of ${id}`);
+      const revision = policy.revision();
+      const { status } = await service.as('admin')({ method: 'DELETE', path: `/v1/resources/lock/${id}` });
+      expect(status).toBe(204);
+      await expect.poll(() => policy.lockOn(erin), { timeout: 10_000 }).toBeUndefined();
+      return revision;
+    };
+    const at = () => new Date().toISOString();
+    const byUser = await locked('l1', { user: 'erin' });
+    const byCluster = await locked('l2', { kube_cluster: 'c1' });
+    const bySession = await locked('l3', { session: 's1' });
+    const about = { user: 'erin', session: 's1', cluster: 'c1' };
+    expect((await ask({ ...about, revision: byUser, at: at() })).policy).toMatchObject({
+      isExact: true,
+      user: { state: 'locked' },
+      lock: { field: 'user', value: 'erin', message: 'because of l1' },
+      roles: [],
+    });
+    expect((await ask({ ...about, revision: byCluster, at: at() })).policy).toMatchObject({
+      isExact: true,
+      user: { state: 'active' },
+      lock: { field: 'kube_cluster', value: 'c1' },
+      roles: [{ name: 'dev' }],
+    });
+    expect((await ask({ ...about, revision: bySession, at: at() })).policy.lock?.field).toBe('session');
+    expect(
+      (await ask({ ...about, session: 's2', revision: bySession, at: at() })).policy.lock,
+    ).toBeUndefined();
+    expect((await ask(about)).policy.lock).toBeUndefined();
+  });
+
   test('has a role that was deleted since', async () => {
     await put('role', 'brief', reaching('g'));
     await put('user', 'dora', { roles: ['brief'] });
@@ -118,7 +157,7 @@ describe('the policy of a moment', () => {
   test('is shown to those alone who may read roles and users', async () => {
     const rules = (...resources: string[]) => ({ allow: { rules: [{ resources, verbs: ['read'] }] } });
     await put('role', 'reads-roles', rules('role'));
-    await put('role', 'reads-both', rules('role', 'user'));
+    await put('role', 'reads-both', rules('role', 'user', 'lock'));
     await put('user', 'half', { roles: ['reads-roles'] });
     await put('user', 'whole', { roles: ['reads-both'] });
     const statuses = await Promise.all(
@@ -143,7 +182,8 @@ describe('the policy of a moment', () => {
     const plan = await service.store.db.transaction().execute(async (trx) => {
       await sql`set local enable_seqscan = off`.execute(trx);
       return sql<{ 'QUERY PLAN': string }>`explain select event_id from es_event
-        where type in ('ResourceUpserted', 'ResourceDeleted') and (stream_id like 'role/%' or stream_id like 'user/%')
+        where type in ('ResourceUpserted', 'ResourceDeleted')
+          and (stream_id like 'role/%' or stream_id like 'user/%' or stream_id like 'lock/%')
         order by seq`.execute(trx);
     });
     expect(plan.rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('es_event_of_policy');

@@ -288,6 +288,51 @@ describe('secrets', () => {
   });
 });
 
+describe('a lock', () => {
+  const lock = (name: string, target: Record<string, string>, spec: Record<string, unknown> = {}) => ({
+    kind: 'lock',
+    version: 'v2',
+    metadata: { name },
+    spec: { target, ...spec },
+  });
+  const readRoles = async () => service.as('lara')({ path: '/v1/resources/role' });
+
+  test.each<[string, Record<string, string>]>([
+    ['user', { user: 'lara' }],
+    ['role', { role: 'reads-roles' }],
+  ])('on the %s refuses every call at once, says why, and ends', async (name, target) => {
+    await put(
+      'role',
+      'reads-roles',
+      role('reads-roles', { rules: [{ resources: ['role'], verbs: ['list', 'read'] }] }),
+    );
+    await put('user', 'lara', user('lara', ['reads-roles']));
+    expect((await readRoles()).status).toBe(200);
+    expect((await post('lock', lock(name, target, { message: 'on leave' }))).status).toBe(201);
+    const refused = await readRoles();
+    expect(refused.status).toBe(403);
+    expect(JSON.stringify(refused.body)).toContain('is locked: on leave');
+    expect((await remove('lock', name)).status).toBe(204);
+    expect((await readRoles()).status).toBe(200);
+  });
+
+  test('that has ended locks nobody', async () => {
+    const expires = new Date(Date.now() + 400).toISOString();
+    expect((await post('lock', lock('brief', { user: 'lara' }, { expires }))).status).toBe(201);
+    expect((await readRoles()).status).toBe(403);
+    await expect.poll(async () => (await readRoles()).status, { timeout: 5000 }).toBe(200);
+  });
+
+  test.each([[{ user: 'admin' }], [{ role: 'editor' }]])(
+    'on its own author is refused, as nobody could take it back: %j',
+    async (target) => {
+      const answer = await post('lock', lock('self', target));
+      expect(answer.status).toBe(422);
+      expect(JSON.stringify(answer.body)).toContain('let somebody else make it');
+    },
+  );
+});
+
 describe('a caller', () => {
   const tables = ['role', 'user', 'token', 'kube_cluster', 'discovery_config'];
 

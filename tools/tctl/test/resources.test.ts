@@ -35,6 +35,54 @@ const cluster = 'kind: kube_cluster\nversion: v3\nmetadata:\n  name: mycluster\n
 const role =
   'kind: role\nversion: v7\nmetadata:\n  name: dev\nspec:\n  allow:\n    kubernetes_groups: [viewers]\n  deny: {}\n';
 
+describe('tctl lock', () => {
+  const made = () => [...plane.resources.values()].find(({ kind }) => kind === 'lock');
+
+  test.each<[string[], Record<string, string>]>([
+    [['--user', 'alice'], { user: 'alice' }],
+    [['--role=dev'], { role: 'dev' }],
+    [['--session', 's1'], { session: 's1' }],
+    [['--agent', 'a1'], { server_id: 'a1' }],
+    [['--server-id', 'a1'], { server_id: 'a1' }],
+    [['--kube-cluster', 'prod'], { kube_cluster: 'prod' }],
+  ])('with %j locks that', async (args, target) => {
+    const { code, out } = await run(['lock', ...args, '--message', 'on leave']);
+    expect({ code, out }).toEqual({ code: 0, out: `Created a lock with name "${made()?.metadata.name}".\n` });
+    expect(made()?.spec).toEqual({ target, message: 'on leave' });
+  });
+
+  test('ends after a time, or at one', async () => {
+    await run(['lock', '--user', 'alice', '--expires', '2040-01-01T00:00:00Z']);
+    expect(made()?.spec['expires']).toBe('2040-01-01T00:00:00.000Z');
+    plane.resources.clear();
+    await run(['lock', '--user', 'alice', '--ttl', '1h']);
+    const left = Date.parse(made()?.spec['expires'] as string) - Date.now();
+    expect(left).toBeGreaterThan(3_500_000);
+    expect(left).toBeLessThanOrEqual(3_600_000);
+  });
+
+  test.each([
+    [[]],
+    [['--user', 'alice', '--role', 'dev']],
+    [['--user', 'alice', '--ttl', '1h', '--expires', '2040-01-01T00:00:00Z']],
+    [['--user', 'alice', '--ttl', '-1h']],
+    [['--user', 'alice', '--expires', 'tomorrow']],
+  ])('is not made of %j', async (args) => {
+    expect((await run(['lock', ...args])).code).toBe(2);
+    expect(made()).toBeUndefined();
+  });
+
+  test('is listed and removed', async () => {
+    await run(['lock', '--user', 'alice', '--message', 'on leave']);
+    const id = made()!.metadata.name;
+    const { out } = await run(['get', 'locks', '--format', 'text']);
+    expect(out).toMatch(/ID +Target +Message +Expires/);
+    expect(out).toMatch(new RegExp(`${id} +user=alice +on leave +never`));
+    expect((await run(['rm', `lock/${id}`])).code).toBe(0);
+    expect(made()).toBeUndefined();
+  });
+});
+
 describe('tctl create', () => {
   test('creates what a file or standard input says', async () => {
     const path = join(temporaryFolder(), 'kube_cluster.yaml');

@@ -1,4 +1,10 @@
-import { PolicyAtQuery, PolicyAtReply, ResourceUpserted, type StoredEvent } from '@postern/contracts';
+import {
+  PolicyAtQuery,
+  PolicyAtReply,
+  policyKinds,
+  ResourceUpserted,
+  type StoredEvent,
+} from '@postern/contracts';
 import { failure } from '@postern/core';
 import { allowIf, route } from '@postern/http';
 import { PolicyTables, type UserState } from '@postern/policy';
@@ -19,19 +25,18 @@ export const policyAt = route<ServiceDeps>()({
   method: 'GET',
   url: '/v1/history/policy',
   allow: allowIf<ServiceDeps>(
-    'rules `readnosecrets` or `read` on role and on user',
+    'rules `readnosecrets` or `read` on role, user and lock',
     async ({ deps, principal }) => {
-      for (const kind of ['role', 'user'])
-        await requireRead(deps.lookup, { principal, kind, withSecrets: false });
+      for (const kind of policyKinds) await requireRead(deps.lookup, { principal, kind, withSecrets: false });
       return true;
     },
   ),
   query: PolicyAtQuery,
   reply: PolicyAtReply,
-  async handle({ resources }, { query: { user, revision, at: text } }) {
+  async handle({ resources }, { query: { revision, at: text, ...about } }) {
     const at = text === undefined ? undefined : timeOf(text);
     const moment = await findMoment(await policyChanges(resources.store.db), { revision, at });
-    return replyOf(resources.store, moment, { user, at: at ?? resources.clock() });
+    return replyOf(resources.store, moment, { ...about, at: at ?? resources.clock() });
   },
 });
 
@@ -43,11 +48,19 @@ function timeOf(text: string): Date {
 
 type Store = Pick<ResourceStore['store'], 'find'>;
 
+/** Whose policy it is, at what time; and for locks, in which session and at which cluster. */
+interface About {
+  readonly user: string;
+  readonly session?: string | undefined;
+  readonly cluster?: string | undefined;
+  readonly at: Date;
+}
+
 /** Decided as an edge would have: by the same tables, of that moment's entries, at that time. */
 async function replyOf(
   store: Store,
   moment: PolicyMoment,
-  { user: name, at }: { readonly user: string; readonly at: Date },
+  { user: name, at, session, cluster }: About,
 ): Promise<PolicyAtReply> {
   const unreadable = new Set<string>();
   const onUnreadable = (kind: string, id: string) => void unreadable.add(`${kind}/${id}`);
@@ -58,13 +71,21 @@ async function replyOf(
   const wanted = (user?.roles ?? []).map((id) => ({ kind: 'role', id }));
   const roleEvents = await eventsOf(store, moment, wanted);
   for (const event of roleEvents) tables.apply(entryOf(event));
+  const locks = moment.all('lock').map(({ id }) => ({ kind: 'lock', id }));
+  for (const event of await eventsOf(store, moment, locks)) tables.apply(entryOf(event));
+  const lock = tables.lockOn({ user, session, cluster });
   const counting = new Map((user ? tables.rolesOf(user) : []).map((role) => [role.metadata.name, role]));
   return {
     revision: moment.revision,
     isExact: moment.isExact,
     since: moment.since?.toISOString() ?? '',
     until: moment.until?.toISOString() ?? '',
-    user: userAt(name, user, { at, hasUnreadable: wanted.some(({ id }) => unreadable.has(`role/${id}`)) }),
+    user: userAt(name, user, {
+      at,
+      isLocked: user !== undefined && tables.lockOn({ user }) !== undefined,
+      hasUnreadable: wanted.some(({ id }) => unreadable.has(`role/${id}`)),
+    }),
+    ...(lock ? { lock: { ...lock.target, message: lock.message } } : {}),
     roles: roleEvents.flatMap((event) => {
       const { id } = entryOf(event);
       const role = counting.get(id);
@@ -73,13 +94,19 @@ async function replyOf(
   };
 }
 
+interface UserFacts {
+  readonly at: Date;
+  readonly isLocked: boolean;
+  readonly hasUnreadable: boolean;
+}
+
 function userAt(
   name: string,
   user: UserState | undefined,
-  { at, hasUnreadable }: { readonly at: Date; readonly hasUnreadable: boolean },
+  { at, isLocked, hasUnreadable }: UserFacts,
 ): PolicyAtReply['user'] {
   if (!user) return { name, state: 'absent', traits: {}, roles: [] };
-  const { traits, roles, locked, expires } = user;
+  const { traits, roles, expires } = user;
   const copied = Object.fromEntries(Object.entries(traits).map(([trait, values]) => [trait, [...values]]));
   const shown = {
     name,
@@ -87,7 +114,7 @@ function userAt(
     roles: [...roles],
     ...(expires ? { expires: expires.toISOString() } : {}),
   };
-  if (locked !== undefined) return { ...shown, state: 'locked' };
+  if (isLocked) return { ...shown, state: 'locked' };
   if (expires && expires <= at) return { ...shown, state: 'expired' };
   return { ...shown, state: hasUnreadable ? 'unreadable_role' : 'active' };
 }

@@ -10,12 +10,13 @@ interface Row {
   readonly at: Date;
 }
 
-/** Every change of a role or user ever recorded, in the order of recording. */
+/** Every change of a role, user or lock ever recorded, in the order of recording. */
 export async function policyChanges<Db>(db: Kysely<Db>): Promise<PolicyChange[]> {
   // The condition is that of the index es_event_of_policy, word for word.
   const { rows } = await sql<Row>`
     select event_id, stream_id, version, type, at from es_event
-    where type in ('ResourceUpserted', 'ResourceDeleted') and (stream_id like 'role/%' or stream_id like 'user/%')
+    where type in ('ResourceUpserted', 'ResourceDeleted')
+      and (stream_id like 'role/%' or stream_id like 'user/%' or stream_id like 'lock/%')
     order by seq`.execute(db);
   return rows.map(({ event_id: eventId, stream_id: stream, version, type, at }) => {
     const slash = stream.indexOf('/');

@@ -54,6 +54,28 @@ describe('the policy of a moment', () => {
     expect(moment.current('role', 'c')).toBeUndefined();
   });
 
+  test('of an edge that knew of no locks is found by the roles and users alone', async () => {
+    const withLocks = changesOf('role/a lock/l user/u -lock/l role/a lock/m role/b');
+    const unlocked = withLocks.filter(({ kind }) => kind !== 'lock');
+    const moment = await findMoment(withLocks, {
+      revision: edgeAfter(unlocked.slice(0, 3)).revision,
+      at: minute(5),
+    });
+    expect(moment.isExact).toBe(true);
+    expect(moment.current('role', 'a')?.version).toBe(2);
+    expect(moment.all('lock')).toEqual([]);
+  });
+
+  test('has the locks that were there', async () => {
+    const withLocks = changesOf('role/a lock/l user/u lock/m -lock/l role/b');
+    const moment = await findMoment(withLocks, {
+      revision: edgeAfter(withLocks.slice(0, 4)).revision,
+      at: minute(5),
+    });
+    expect(moment.isExact).toBe(true);
+    expect(moment.all('lock').map(({ id }) => id)).toEqual(['l', 'm']);
+  });
+
   test('that was there twice, before and after something that was undone, is told as the one nearest before the time', async () => {
     const { revision } = edgeAfter(changes.slice(0, 3));
     expect(edgeAfter(changes.slice(0, 5)).revision).toBe(revision);

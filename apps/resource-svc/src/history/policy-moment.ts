@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { digestText, digestWith } from '@postern/contracts';
 
-/** One change of a role or user. */
+/** One change of a role, user or lock. */
 export interface PolicyChange {
   readonly eventId: string;
   readonly kind: string;
@@ -14,13 +14,13 @@ export interface PolicyChange {
 
 /** Which moment to find. */
 export interface WantedMoment {
-  /** Digest of the roles and users. Without it the moment is found by time alone. */
+  /** Digest of the roles, users and locks. Without it the moment is found by time alone. */
   readonly revision?: string | undefined;
   /** Without it: now. */
   readonly at?: Date | undefined;
 }
 
-/** The roles and users of a moment. */
+/** The roles, users and locks of a moment. */
 export interface PolicyMoment {
   readonly revision: string;
   readonly isExact: boolean;
@@ -29,6 +29,8 @@ export interface PolicyMoment {
   readonly until: Date | undefined;
   /** The change that made a role or user what it was at that moment, if it was there. */
   current(kind: string, id: string): PolicyChange | undefined;
+  /** The same of every resource of a kind that was there. */
+  all(kind: string): PolicyChange[];
 }
 
 // How far a change may be behind others when an edge decides: it takes them as the bus brings them.
@@ -38,7 +40,8 @@ const skewMs = 5 * 60_000;
 const breathAfter = 1000;
 
 /**
- * Finds the moment whose roles and users have the wanted digest. Changes are taken in the order of their recording; an edge may
+ * Finds the moment whose roles, users and locks have the wanted digest; or whose roles and users alone have it, since there
+ * have been edges that knew of no locks. Changes are taken in the order of their recording; an edge may
  * have had them in a slightly different one, so where no place in that order fits, places with one or two late changes are
  * tried. Where none fits, the nearest by time stands in for it, and says so.
  */
@@ -47,15 +50,34 @@ export async function findMoment(
   { revision: text, at }: WantedMoment,
 ): Promise<PolicyMoment> {
   const walk = await Walk.through(changes);
-  const revision = text === undefined ? undefined : BigInt(`0x${text}`);
-  const last = at === undefined ? changes.length : changes.findLastIndex((change) => change.at <= at) + 1;
-  if (revision === undefined) return walk.moment(last, [], true);
+  const last = placeAt(changes, at);
+  if (text === undefined) return walk.moment(last, [], true);
+  const revision = BigInt(`0x${text}`);
+  const found = exactly(walk, { revision, last, at });
+  if (found) return found;
+  const unlocked = changes.filter(({ kind }) => kind !== 'lock');
+  const older =
+    unlocked.length < changes.length &&
+    exactly(await Walk.through(unlocked), { revision, last: placeAt(unlocked, at), at });
+  return older || walk.moment(last, [], false);
+}
+
+function placeAt(changes: readonly PolicyChange[], at: Date | undefined): number {
+  return at === undefined ? changes.length : changes.findLastIndex((change) => change.at <= at) + 1;
+}
+
+interface Wanted {
+  readonly revision: bigint;
+  readonly last: number;
+  readonly at: Date | undefined;
+}
+
+function exactly(walk: Walk, { revision, last, at }: Wanted): PolicyMoment | undefined {
   const exact = walk.placesOf(revision);
   // Equal digests are equal policies; which one it was only matters for the times that are told.
   const place = exact.findLast((each) => each <= last) ?? exact[0];
   if (place !== undefined) return walk.moment(place, [], true);
-  const late = at && walk.withLateChanges(revision, at);
-  return late ?? walk.moment(last, [], false);
+  return at && walk.withLateChanges(revision, at);
 }
 
 /** A place is how many changes are in. */
@@ -108,6 +130,7 @@ class Walk {
         const change = state.get(`${kind}/${id}`);
         return change?.isPresent ? change : undefined;
       },
+      all: (kind) => [...state.values()].filter((change) => change.isPresent && change.kind === kind),
     };
   }
 

@@ -2,6 +2,7 @@ import {
   InvalidResource,
   isMaskedName,
   type Kind,
+  type LockSpec,
   type PublicResource,
   type Resource,
   type Role,
@@ -18,6 +19,7 @@ import {
   refuseWiderRole,
   type UserChange,
 } from '../rules/escalation.ts';
+import { refuseLockOnAuthor } from '../rules/locks.ts';
 import { requireRoles } from '../rules/references.ts';
 import { requireStorable } from '../rules/well-formed.ts';
 import { rowShownAs } from './find-target.ts';
@@ -138,9 +140,13 @@ async function refuseEscalation(
   principal: Principal,
   { whole, target }: Change,
 ): Promise<void> {
-  if (!['role', 'user', 'token'].includes(whole.kind)) return;
+  if (!['role', 'user', 'token', 'lock'].includes(whole.kind)) return;
   const { db } = deps.store;
   const caller = await callerOf({ db, clock: deps.clock }, principal);
+  if (whole.kind === 'lock') {
+    const roles = caller.roles.map(({ metadata }) => metadata.name);
+    return refuseLockOnAuthor(whole as Resource<LockSpec>, { user: caller.name, roles });
+  }
   if (whole.kind === 'token') return refuseTokenOfMore(deps, caller, whole.spec as TokenSpec);
   const before = (await findResource(db, target, deps.clock()))?.doc;
   if (whole.kind === 'role') return refuseWiderRole(caller, whole as Role, before as unknown as Role);

@@ -6,6 +6,7 @@ import type { Kysely } from 'kysely';
 import type { ResourceDb } from '../database.ts';
 import { findResource, findResources } from '../resources/resource-table.ts';
 import { isExpired } from '../resources/resource.ts';
+import { refuseLocked } from './locks.ts';
 
 export const AccessDenied = failure('permission_denied', 'resource.access_denied', (why: string) => why);
 
@@ -31,6 +32,7 @@ export async function callerOf({ db, clock }: CallerDeps, principal: Principal):
   const spec = user?.doc.spec as UserSpec | undefined;
   if (!spec || !isActive(spec, now))
     throw AccessDenied(`access denied: user "${name}" does not exist or is locked`);
+  await refuseLocked(db, { user: name, roles: spec.roles, session: principal.session }, now);
   const rows = await findResources(
     db,
     spec.roles.map((id) => ({ kind: 'role', id })),

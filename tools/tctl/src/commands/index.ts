@@ -13,6 +13,7 @@ import { inventoryLs } from './inventory-ls.ts';
 import { inventoryRevoke } from './inventory-revoke.ts';
 import { inventoryStatus } from './inventory-status.ts';
 import { kubeLs } from './kube-ls.ts';
+import { lock } from './lock.ts';
 import { restore } from './restore.ts';
 import { rm } from './rm.ts';
 import { status } from './status.ts';
@@ -57,6 +58,7 @@ export const tctl: Tool = {
     usersLs,
     usersUpdate,
     usersRm,
+    lock,
     status,
     kubeLs,
     inventoryStatus,

@@ -17,6 +17,12 @@ const columnsOf: Readonly<Record<string, Columns>> = {
     'Kubernetes Users': (role) => allowed(role, 'kubernetes_users'),
   },
   user: { User: name, Roles: ({ spec }) => textsOf(spec['roles']) },
+  lock: {
+    ID: name,
+    Target: ({ spec }) => pairsOf(spec['target']),
+    Message: ({ spec }) => textOf(spec['message']),
+    Expires: ({ spec }) => textOf(spec['expires']) || 'never',
+  },
   token: { Token: name, Type: ({ spec }) => textsOf(spec['roles']), Labels: labels },
   discovery_config: { Name: name, 'Discovery Group': ({ spec }) => textsOf([spec['discovery_group'] ?? '']) },
 };
@@ -39,6 +45,16 @@ function allowed(role: ResourceDocument, field: string): string {
   return typeof allow === 'object' && allow !== null
     ? textsOf((allow as Record<string, unknown>)[field])
     : '';
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function pairsOf(value: unknown): string {
+  return Object.entries(value ?? {})
+    .map(([key, text]) => `${key}=${String(text)}`)
+    .join(' ');
 }
 
 function textsOf(value: unknown): string {

@@ -36,10 +36,11 @@ export interface WhyAnswer {
 export async function explainRequest(api: Api, id: string, clock: Clock): Promise<WhyAnswer> {
   if (!/^[A-Za-z0-9-]{1,64}$/.test(id)) throw InvalidRequestId(id);
   const { at, request } = await readRecord(api, id, clock);
-  const { user, policyRevision: revision, cluster } = request;
+  const { user, session, policyRevision: revision, cluster } = request;
+  const about = { user, cluster, ...(session === '' ? {} : { session }) };
   const known = /^[0-9a-f]{16}$/.test(revision) ? { revision } : {};
-  const policy = await api.audit.policyAt({ user, at, ...known });
-  const [now, current] = await Promise.all([api.audit.policyAt({ user }), currentLabels(api, cluster)]);
+  const policy = await api.audit.policyAt({ ...about, at, ...known });
+  const [now, current] = await Promise.all([api.audit.policyAt(about), currentLabels(api, cluster)]);
   const replay = replayed(request, policy, request.clusterLabels ?? current);
   const todays = replayed(request, now, current ?? request.clusterLabels);
   return {
@@ -90,7 +91,7 @@ async function currentLabels({ inventory }: Api, name: string): Promise<Labels |
 
 function replayed(
   request: AuditedRequest['request'],
-  { user, roles }: PolicyAtReply,
+  { user, roles, lock }: PolicyAtReply,
   labels: Labels | undefined,
 ): Replay | undefined {
   if (!labels) return undefined;
@@ -98,5 +99,6 @@ function replayed(
     user: { name: user.name, traits: user.traits },
     roles: roles.map(({ role }) => role as Role),
     clusterLabels: labels,
+    lock: lock && { target: lock, message: lock.message },
   });
 }

@@ -70,6 +70,7 @@ function decisionPart({
 }
 
 function heading(basis: KubeExplanation['basis'], isAllowed: boolean, rules: number): string {
+  if (basis === 'lock') return 'Refused because of a lock, whatever the roles allow.';
   if (basis === 'open')
     return 'Open to everybody who reaches the cluster: discovery, health, or a review of oneself.';
   if (basis === 'cluster') return 'Decided by the labels of the cluster, before any rule was read.';
@@ -123,7 +124,7 @@ function verdictPart(answer: WhyAnswer): string {
 function policyText({ policy, request }: WhyAnswer): string {
   const span = `${policy.since || 'the beginning'} to ${policy.until || 'now'}`;
   if (policy.isExact && request.policyRevision !== '')
-    return `revision ${policy.revision}, found exactly as recorded; roles and users were so from ${span}`;
+    return `revision ${policy.revision}, found exactly as recorded; roles, users and locks were so from ${span}`;
   if (request.policyRevision === '')
     return `no revision was recorded; by its time it was ${policy.revision}, from ${span}`;
   return `revision ${request.policyRevision} WAS NOT FOUND; the nearest by time is ${policy.revision}, from ${span}`;
