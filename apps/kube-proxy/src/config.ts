@@ -38,6 +38,11 @@ export const kubeProxyConfig = {
     fallback: '5m',
     minMs: 1000,
   }),
+  maxStreamPolicyAgeMs: duration('POSTERN_POLICY_MAX_STREAM_AGE', {
+    summary: 'how long streams stay open on the last policy while the bus is away',
+    fallback: '15m',
+    minMs: 1000,
+  }),
   maxApiBodyBytes: integer('POSTERN_API_MAX_BODY', {
     summary: 'largest body of an API call, in bytes',
     fallback: '1048576',
@@ -119,6 +124,7 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     listen,
     publicAddrs,
     maxPolicyAgeMs,
+    maxStreamPolicyAgeMs,
     maxApiBodyBytes,
   } = config;
   return {
@@ -126,6 +132,7 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     publicAddress: publicAddrs?.[0] ?? formatAddress(listen),
     services: { 'join-svc': joinUrls, 'resource-svc': resourceUrls, 'inventory-svc': inventoryUrls },
     maxPolicyAgeMs,
+    maxStreamPolicyAgeMs,
     maxApiBodyBytes,
   };
 }

@@ -1,6 +1,6 @@
 import { startHeartbeat } from '@postern/agent';
 import { type Bus, openView } from '@postern/bus';
-import { everything, type Selector, selectorHash, type ViewEntry } from '@postern/contracts';
+import { everything, policySelector, type Selector, selectorHash, type ViewEntry } from '@postern/contracts';
 import type { Clock } from '@postern/core';
 import type { Readiness } from '@postern/http';
 import { type HeldIdentity, signViewProof } from '@postern/identity';
@@ -59,10 +59,7 @@ export function viewsOf({
   readonly edge: boolean;
   readonly kube: Selector | undefined;
 }): string[] {
-  const selectors = [
-    ...(edge ? [everything('role', 'user'), everything('kube_cluster')] : []),
-    ...(kube ? [kube] : []),
-  ];
+  const selectors = [...(edge ? [policySelector, everything('kube_cluster')] : []), ...(kube ? [kube] : [])];
   return selectors.map(selectorHash);
 }
 
@@ -133,6 +130,7 @@ function startEdge(base: KubeProxyDeps, config: EdgeConfig, kube: KubeService | 
   const policy = openPolicy(base.bus as Bus, agentId, {
     clock,
     prove: (hash) => signViewProof(base.held, { hash }, clock),
+    snapshotIntervalMs: Math.min(60_000, config.maxPolicyAgeMs / 4),
     onUnreadable: (kind, id, why) => telemetry.log.warn('a resource cannot be read', { kind, id, why }),
   });
   const edge = edgeService({ ...base, policy }, config, kube);

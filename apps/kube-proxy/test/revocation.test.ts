@@ -1,15 +1,30 @@
+import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { claimsOf } from '@postern/identity';
 import { Agent, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ClientCertificate } from './support/identities.ts';
-import { at, dial, echoKubeconfig, everythingAllowed, startEchoRig, until } from './support/rig.ts';
+import {
+  at,
+  dial,
+  echoKubeconfig,
+  everythingAllowed,
+  raw,
+  rawOn,
+  startEchoRig,
+  until,
+} from './support/rig.ts';
 
 type EchoRig = Awaited<ReturnType<typeof startEchoRig>>;
 
 const event =
   '{"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"web-1","namespace":"dev","resourceVersion":"1"}}}\n';
 const watchPath = at('c1', '/api/v1/namespaces/dev/pods?watch=1');
+
+function sessionOf({ cert }: ClientCertificate): string {
+  return claimsOf(new X509Certificate(cert)).session!;
+}
 
 interface OpenStream {
   text: string;
@@ -99,15 +114,22 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
     ],
     ['a user without roles', ({ user }) => user('alice', [])],
     ['a user that was removed', ({ removeUser }) => removeUser('alice')],
+    ['a lock on the user', ({ lock }) => lock('l1', { target: { user: 'alice' } })],
+    ['a lock on a role of the user', ({ lock }) => lock('l1', { target: { role: 'viewer' } })],
+    ['a lock on the cluster', ({ lock }) => lock('l1', { target: { kube_cluster: 'c1' } })],
+    [
+      'a lock on the agent that they go through',
+      ({ lock }) => lock('l1', { target: { server_id: shape === 'split' ? 'agent-1' : 'edge-1' } }),
+    ],
     ['a cluster that was removed', ({ resources }) => resources.remove('kube_cluster', 'c1')],
-  ])('end soon after %s', async (_, change) => {
+  ])('end soon after %s (A-06)', async (_, change) => {
     const watch = await openWatch();
     const exec = await openExec();
     change(rig);
     await expectCut(watch, exec);
   });
 
-  test('end soon after the labels of the cluster stop matching', async () => {
+  test('end soon after the labels of the cluster stop matching (A-05, A-06)', async () => {
     rig.role('viewer', {
       allow: { ...everythingAllowed, kubernetes_labels: { env: ['dev'] }, kubernetes_groups: ['viewers'] },
     });
@@ -124,7 +146,67 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
     await expectCut(watch, exec);
   });
 
-  test('end when the certificate does', async () => {
+  test('end when the session is locked, and those of other sessions and users do not', async () => {
+    rig.user('bob', ['viewer']);
+    const watch = await openWatch();
+    const exec = await openExec();
+    const others = [
+      await openWatch(await rig.pki.person('alice')),
+      await openWatch(await rig.pki.person('bob')),
+    ];
+    rig.lock('l1', { target: { session: sessionOf(rig.alice) }, message: 'signed out' });
+    await until(() => exec.isClosed, 'the exec is cut', 2000);
+    await until(() => watch.text.includes('"ERROR"'), 'the watch says why', 2000);
+    expect(watch.text).toContain('is locked: signed out');
+    await rig.edge.role.open.recheck();
+    expect(rig.edge.role.open.size).toBe(2);
+    expect(others.map(({ isClosed }) => isClosed)).toEqual([false, false]);
+  });
+
+  test('are not opened under a lock, and again after its end without anybody doing anything', async () => {
+    const get = () => raw(rig, rig.alice, `GET ${at('c1', '/api/v1/pods')} HTTP/1.1\r\nHost: edge\r\n\r\n`);
+    const expires = new Date(Date.now() + 1500).toISOString();
+    rig.lock('l1', { target: { role: 'viewer' }, message: 'incident 7', expires });
+    const refused = await get();
+    expect(refused).toContain('HTTP/1.1 403');
+    expect(refused).toContain('role \\"viewer\\" is locked: incident 7');
+    await expect.poll(get, { timeout: 5000 }).toContain('HTTP/1.1 200');
+  });
+
+  test('are not opened through a locked agent, which is said', async () => {
+    rig.lock('l1', { target: { server_id: shape === 'split' ? 'agent-1' : 'edge-1' }, message: 'stolen' });
+    const path = at('c1', '/api/v1/pods');
+    const refused = await raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`);
+    expect(refused).toContain('HTTP/1.1 503');
+    expect(refused).toContain('is locked: stolen');
+    expect(rig.edge.role.open.size).toBe(0);
+    rig.unlock('l1');
+    expect(await raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`)).toContain('HTTP/1.1 200');
+  });
+
+  test('are not opened by resuming a TLS session, as none is resumed, before a lock or after (C-10)', async () => {
+    const get = `GET ${at('c1', '/api/v1/pods')} HTTP/1.1\r\nHost: edge\r\n\r\n`;
+    const first = await dial(rig, rig.alice);
+    const ticket = new Promise<Buffer>((resolve) => void first.once('session', resolve));
+    first.on('error', () => undefined);
+    first.write(get);
+    const session = await ticket;
+    const resume = async () => {
+      const resumed = await dial(rig, rig.alice, rig.port, session);
+      return { isReused: resumed.isSessionReused(), text: await rawOn(resumed, get) };
+    };
+    const before = await resume();
+    rig.lock('l1', { target: { user: 'alice' } });
+    const after = await resume();
+    expect([before.isReused, after.isReused]).toEqual([false, false]);
+    expect([before.text, after.text].map((text) => text.split('\r\n')[0])).toEqual([
+      'HTTP/1.1 200 OK',
+      'HTTP/1.1 403 Forbidden',
+    ]);
+    first.destroy();
+  });
+
+  test('end when the certificate does (C-09)', async () => {
     const alice = await rig.pki.person('alice', { ttlMs: 1500 });
     const watch = await openWatch(alice);
     await until(() => watch.isClosed || watch.text.includes('\r\n0\r\n\r\n'), 'the watch has ended', 4000);
@@ -193,7 +275,15 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
     );
   });
 
-  test('are refused when the policy is too old, while those that are open go on', async () => {
+  test('end when the policy was not heard of for longer than streams may go on (A-08)', async () => {
+    const watch = await openWatch();
+    const exec = await openExec();
+    rig.policy.ageMs = 901_000;
+    await expectCut(watch, exec);
+    expect(watch.text).toContain('could not be refreshed for too long');
+  });
+
+  test('are refused when the policy is too old, while those that are open go on (A-08)', async () => {
     const watch = await openWatch();
     rig.policy.ageMs = 301_000;
     const dispatcher = new Agent({

@@ -13,6 +13,8 @@ const policy = accessPolicy({
   ageMs: () => 0,
   user: (name) => users.get(name),
   rolesOf: (user) => user.roles.map(role),
+  lockOn: () => undefined,
+  lockOnAgent: () => undefined,
 });
 const principal = (type: PrincipalType, id: string): Principal => ({
   type,

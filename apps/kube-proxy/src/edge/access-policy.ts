@@ -1,16 +1,18 @@
-import { type AccessUser, decideKubeAccess, userNameOf } from '@postern/access';
+import { type AccessLock, type AccessUser, decideKubeAccess, userNameOf } from '@postern/access';
 import type { Role } from '@postern/contracts';
 import type { Principal } from '@postern/identity';
-import type { UserState } from '@postern/policy';
+import type { LockSubject, UserState } from '@postern/policy';
 import type { Policy as DecidingPolicy } from '../request/decisions.ts';
 import type { EdgePolicy } from './kube-edge.ts';
 
-/** The live roles and users, as libs/policy keeps them. */
+/** The live roles, users and locks, as libs/policy keeps them. */
 export interface LivePolicy {
   revision(): string;
   ageMs(): number;
   user(name: string): UserState | undefined;
   rolesOf(user: UserState): readonly Role[];
+  lockOn(subject: LockSubject): AccessLock | undefined;
+  lockOnAgent(agentId: string): AccessLock | undefined;
 }
 
 /** A principal with the roles of this moment. */
@@ -19,10 +21,13 @@ export type AccessOf = (principal: Principal) => {
   readonly roles: readonly Role[];
 };
 
+/** The lock on a principal, or on the cluster it asks for. */
+export type LockOf = (principal: Principal, cluster?: string) => AccessLock | undefined;
+
 /** What the edge asks of the live policy. */
 export function accessPolicy(
   live: LivePolicy,
-): DecidingPolicy & EdgePolicy & { readonly accessOf: AccessOf } {
+): DecidingPolicy & EdgePolicy & { readonly accessOf: AccessOf; readonly lockOf: LockOf } {
   const strangers = new Map<string, AccessUser>();
   const accessOf: AccessOf = (principal) => {
     const name = userNameOf(principal);
@@ -30,13 +35,27 @@ export function accessPolicy(
     if (user) return { user, roles: live.rolesOf(user) };
     return { user: strangerNamed(strangers, name ?? principal.id), roles: [] };
   };
+  const lockOf: LockOf = (principal, cluster) => {
+    const name = userNameOf(principal);
+    const user = name === undefined ? undefined : live.user(name);
+    return live.lockOn({ user, session: principal.session, cluster });
+  };
   return {
     accessOf,
+    lockOf,
+    lockOnAgent: (agentId) => live.lockOnAgent(agentId),
+    isLocked: ({ principal, cluster }) => lockOf(principal, cluster.name) !== undefined,
     revision: () => live.revision(),
     ageMs: () => live.ageMs(),
     hasDenials: (principal) => accessOf(principal).roles.some(deniesResources),
     decide: ({ principal, cluster, attributes, asked }) =>
-      decideKubeAccess({ ...accessOf(principal), cluster, request: attributes, impersonate: asked }),
+      decideKubeAccess({
+        ...accessOf(principal),
+        cluster,
+        request: attributes,
+        impersonate: asked,
+        lock: lockOf(principal, cluster.name),
+      }),
   };
 }
 

@@ -1,6 +1,12 @@
 import { apiFront, type ApiService } from '@postern/contracts';
 import { type AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
-import { assertionHeader, clientTls, type HeldIdentity, signAssertion } from '@postern/identity';
+import {
+  assertionHeader,
+  clientTls,
+  type HeldIdentity,
+  type Principal,
+  signAssertion,
+} from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import { Pool } from 'undici';
 import { forward } from '../forward/forward.ts';
@@ -25,6 +31,8 @@ export interface ApiFrontDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly held: HeldIdentity;
+  /** Throws where a lock is on the principal. */
+  readonly refuseLocked: (principal: Principal) => void;
   /** Base URLs of each service's replicas. */
   readonly services: Readonly<Record<ApiService, readonly string[]>>;
   readonly maxBodyBytes: number;
@@ -81,6 +89,7 @@ export class ApiFront implements AsyncDisposable {
     const { clock, held, maxBodyBytes } = this.#deps;
     const known = exchange.peer.principal !== undefined || exchange.peer.refusal !== undefined;
     const principal = route.authenticated || known ? authenticate(exchange.peer, clock()) : undefined;
+    if (principal) this.#deps.refuseLocked(principal);
     const requestId = uuidv7();
     const assertion = await signAssertion(
       held.current(),

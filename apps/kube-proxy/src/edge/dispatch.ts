@@ -13,6 +13,7 @@ import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgra
 import type { UpgradeUpstream } from '../forward/upstream.ts';
 import { encodeSegment } from '../request/target.ts';
 import { isLongLived, upstreamTarget } from '../request/request-info.ts';
+import { AgentLocked, type LockOnAgent } from './agent-lock.ts';
 import type { AgentUpstreams } from './agent-upstreams.ts';
 import type { GrantFor, Grants } from './grants.ts';
 import type { RoutedAgent, Routes } from './routes.ts';
@@ -37,7 +38,11 @@ export interface DispatchDeps {
   readonly ownAgentId: () => string;
   /** Whether the cluster is a registered resource, and not of an agent's own configuration. */
   readonly isRegistered: (cluster: string) => boolean;
+  readonly lockOnAgent: LockOnAgent;
 }
+
+/** Told through which agent a request goes, before it does. */
+export type Via = (agentId: string) => void;
 
 /** An attempt at an upstream that can switch protocols too. */
 interface UpgradeAttempt extends Attempt {
@@ -56,9 +61,12 @@ const maxCandidates = 4;
 export function dispatch(
   deps: DispatchDeps,
   request: Dispatched,
-  reply: Reply,
+  reply: Reply & { readonly via: Via },
 ): InFlight | Promise<InFlight> {
-  if (isServedHere(deps, request.cluster)) return serveRequest(deps.local!, request, reply);
+  if (isServedHere(deps, request.cluster)) {
+    reply.via(deps.ownAgentId());
+    return serveRequest(deps.local!, request, reply);
+  }
   return dispatchRemote(deps, request, reply);
 }
 
@@ -66,22 +74,30 @@ export function dispatch(
 export function dispatchUpgrade(
   deps: DispatchDeps,
   request: Dispatched,
-  reply: UpgradeReply,
+  reply: UpgradeReply & { readonly via: Via },
 ): InFlight | Promise<InFlight> {
-  if (isServedHere(deps, request.cluster)) return serveUpgrade(deps.local!, request, reply);
+  if (isServedHere(deps, request.cluster)) {
+    reply.via(deps.ownAgentId());
+    return serveUpgrade(deps.local!, request, reply);
+  }
   return upgradeRemote(deps, request, reply);
 }
 
-function isServedHere({ local, routes }: DispatchDeps, cluster: string): boolean {
-  if (!local?.has(cluster)) return false;
+function isServedHere({ local, routes, lockOnAgent, ownAgentId }: DispatchDeps, cluster: string): boolean {
+  if (!local?.has(cluster) || lockOnAgent(ownAgentId())) return false;
   return (
     local.isOnline(cluster) ||
     !routes.candidates(cluster).some(({ clusters }) => clusters.get(cluster)?.health === 'online')
   );
 }
 
-async function dispatchRemote(deps: DispatchDeps, request: Dispatched, reply: Reply): Promise<InFlight> {
+async function dispatchRemote(
+  deps: DispatchDeps,
+  request: Dispatched,
+  reply: Reply & { readonly via: Via },
+): Promise<InFlight> {
   const candidates = candidatesFor(deps, request.cluster);
+  reply.via(candidates[0]!.agentId);
   const [first, ...others] = await Promise.all(candidates.map((agent) => attemptAt(deps, agent, request)));
   let current = candidates[0]!;
   current.inFlight += 1;
@@ -95,6 +111,7 @@ async function dispatchRemote(deps: DispatchDeps, request: Dispatched, reply: Re
       const next = others.shift() ?? first!;
       current = candidates[candidates.length - others.length - 1]!;
       current.inFlight += 1;
+      reply.via(current.agentId);
       return next;
     },
     done: (error) => {
@@ -107,10 +124,11 @@ async function dispatchRemote(deps: DispatchDeps, request: Dispatched, reply: Re
 async function upgradeRemote(
   deps: DispatchDeps,
   request: Dispatched,
-  reply: UpgradeReply,
+  reply: UpgradeReply & { readonly via: Via },
 ): Promise<InFlight> {
   const protocol = readProtocol(request.headers.upgrade);
   const [agent] = candidatesFor(deps, request.cluster);
+  reply.via(agent!.agentId);
   const { upstream, request: out } = await attemptAt(deps, agent!, request);
   const headers = [...out.headers, ...handshakeHeaders(request.headers.handshake)];
   agent!.inFlight += 1;
@@ -127,14 +145,17 @@ async function upgradeRemote(
 }
 
 /** An agent that has a cluster of a registered name in its own configuration would take over the traffic of the other. */
-function candidatesFor({ routes, ownAgentId, isRegistered }: DispatchDeps, cluster: string): RoutedAgent[] {
+function candidatesFor(deps: DispatchDeps, cluster: string): RoutedAgent[] {
+  const { routes, ownAgentId, isRegistered, lockOnAgent, local } = deps;
   const own = ownAgentId();
   const origin = isRegistered(cluster) ? 'dynamic' : 'config-file';
   const candidates = routes
     .candidates(cluster)
     .filter(({ agentId, clusters }) => agentId !== own && clusters.get(cluster)?.origin === origin);
-  if (candidates.length === 0) throw ClusterOffline(cluster);
-  return candidates.slice(0, maxCandidates);
+  const unlocked = candidates.filter(({ agentId }) => !lockOnAgent(agentId));
+  if (unlocked.length > 0) return unlocked.slice(0, maxCandidates);
+  const lock = lockOnAgent(candidates[0]?.agentId ?? (local?.has(cluster) ? own : ''));
+  throw lock ? AgentLocked(cluster, lock) : ClusterOffline(cluster);
 }
 
 async function attemptAt(

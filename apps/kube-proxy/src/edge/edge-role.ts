@@ -19,12 +19,13 @@ import type { Logger } from '@postern/telemetry';
 import { Compile } from 'typebox/compile';
 import type { ServedClusters } from '../agent/served-clusters.ts';
 import type { FrontHandlers } from '../listen/tls-front.ts';
-import { Decisions } from '../request/decisions.ts';
+import { Decisions, PolicyTooOld } from '../request/decisions.ts';
 import type { FactQueue } from '../streams/fact-queue.ts';
 import { OpenRequests } from '../streams/open-requests.ts';
 import type { OpenView, View } from '../views.ts';
 import { accessReviews } from './access-review.ts';
 import { accessPolicy, type LivePolicy } from './access-policy.ts';
+import { AgentLocked, refuseLocked } from './agent-lock.ts';
 import { AgentUpstreams } from './agent-upstreams.ts';
 import { ApiFront } from './api-front.ts';
 import { clusterNamed } from './cluster-directory.ts';
@@ -41,6 +42,8 @@ export interface EdgeRoleConfig {
   readonly services: Readonly<Record<ApiService, readonly string[]>>;
   /** After this long without contact to where roles come from, new requests are refused. */
   readonly maxPolicyAgeMs: number;
+  /** After this long even what is open is cut. */
+  readonly maxStreamPolicyAgeMs: number;
   readonly maxApiBodyBytes: number;
   /** Requests of one user that may be under way at once, watches included. */
   readonly maxOpenPerUser?: number;
@@ -99,17 +102,21 @@ export class EdgeRole implements AsyncDisposable {
   readonly #upstreams: AgentUpstreams;
   readonly #clusters = new Map<string, AccessCluster | undefined>();
   readonly #askedAt = new Map<string, number>();
+  readonly #maxStreamPolicyAgeMs: number;
   readonly #disposables: (() => unknown)[] = [];
   #view: View | undefined;
   #isReady = false;
 
   constructor(deps: EdgeRoleDeps, config: EdgeRoleConfig) {
     this.#deps = deps;
+    this.#maxStreamPolicyAgeMs = config.maxStreamPolicyAgeMs;
     const { clock, log, held, local } = deps;
     const policy = accessPolicy(deps.policy);
     this.routes = new Routes(clock);
     this.#decisions = new Decisions(policy, clock, config.maxPolicyAgeMs);
     this.open = new OpenRequests((request) => {
+      const agentLock = request.agentId !== undefined && policy.lockOnAgent(request.agentId);
+      if (agentLock) return AgentLocked(request.cluster, agentLock);
       const cluster = this.#clusterNamed(request.cluster);
       return cluster && this.#decisions.decideAnyAge({ ...request, cluster });
     }, config.maxOpenPerUser ?? defaultMaxOpenPerUser);
@@ -118,6 +125,7 @@ export class EdgeRole implements AsyncDisposable {
       clock,
       log,
       held,
+      refuseLocked: (principal) => refuseLocked(policy.lockOf(principal)),
       services: config.services,
       maxBodyBytes: config.maxApiBodyBytes,
     });
@@ -136,6 +144,7 @@ export class EdgeRole implements AsyncDisposable {
         upstreams: this.#upstreams,
         grants: new Grants(held, clock),
         ownAgentId: () => deps.agentId,
+        lockOnAgent: (agentId) => policy.lockOnAgent(agentId),
         isRegistered: (name) => this.#view?.get('kube_cluster', name)?.resource !== undefined,
       },
       record: (record) => this.#record(record),
@@ -153,7 +162,7 @@ export class EdgeRole implements AsyncDisposable {
       onChange: (entry) => this.#clusterChanged(entry),
     });
     this.#followAgents();
-    const sweep = setInterval(() => this.open.cutExpired(this.#deps.clock()), sweepMs);
+    const sweep = setInterval(() => this.#sweep(), sweepMs);
     const recheck = setInterval(() => this.#policyChanged(), recheckMs);
     this.#disposables.push(
       () => clearInterval(sweep),
@@ -186,6 +195,11 @@ export class EdgeRole implements AsyncDisposable {
   #policyChanged(): void {
     this.#decisions.clear();
     void this.open.recheck();
+  }
+
+  #sweep(): void {
+    this.open.cutExpired(this.#deps.clock());
+    if (this.#deps.policy.ageMs() > this.#maxStreamPolicyAgeMs) this.open.cutAll(PolicyTooOld());
   }
 
   #clusterChanged({ id }: ViewEntry): void {

@@ -18,6 +18,7 @@ import { type RequestInfo, requestInfoOf } from '../request/request-info.ts';
 import { selectCluster } from '../request/select-cluster.ts';
 import { parseTarget } from '../request/target.ts';
 import type { OpenRequests } from '../streams/open-requests.ts';
+import type { LockOnAgent } from './agent-lock.ts';
 import { type AccessReviews, isAccessReview } from './access-review.ts';
 import { dispatch, type DispatchDeps, type Dispatched, dispatchUpgrade } from './dispatch.ts';
 import { type Recorder, RequestRecord } from './request-record.ts';
@@ -43,6 +44,7 @@ export interface EdgePolicy {
   revision(): string;
   /** Whether some rule denies the user some resources, wherever. */
   hasDenials(principal: Principal): boolean;
+  readonly lockOnAgent: LockOnAgent;
 }
 
 export interface KubeEdgeDeps {
@@ -108,6 +110,7 @@ export class KubeEdge {
       const tracked = this.#track(incoming, authorized);
       const reply = {
         client: exchange.answer,
+        via: (agentId: string) => tracked.goesVia(agentId, this.#deps.policy),
         begun: (status: number) => {
           record.answered(status);
           this.#deps.record(record);
@@ -183,6 +186,7 @@ export class KubeEdge {
     const reply = {
       body: body ?? (exchange.hasBody ? exchange.body : undefined),
       answer: exchange.answer,
+      via: (agentId: string) => tracked.goesVia(agentId, this.#deps.policy),
       begun: (status: number) => record.begun(status, this.#deps.record),
       done: (error: AppError | undefined) => {
         this.#deps.open.remove(tracked);

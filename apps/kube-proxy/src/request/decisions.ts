@@ -6,15 +6,17 @@ import type { RequestInfo } from './request-info.ts';
 export const PolicyTooOld = failure(
   'unavailable',
   'kube.policy_too_old',
-  () => 'roles and users could not be refreshed for too long, so nothing new is allowed; try again later',
+  () => 'roles, users and locks could not be refreshed for too long, so nothing is allowed; try again later',
 );
 
-/** The roles and users of this moment. */
+/** The roles, users and locks of this moment. */
 export interface Policy {
   /** Changes whenever a role or user does. */
   revision(): string;
   /** Milliseconds since the last contact with where it comes from. */
   ageMs(): number;
+  /** Whether a lock is on the principal or the cluster. */
+  isLocked(question: Question): boolean;
   decide(question: Question): KubeDecision;
 }
 
@@ -46,14 +48,17 @@ export class Decisions {
     this.#known.clear();
   }
 
-  /** Decides about a new request; refuses when the policy is too old to say. */
+  /** Decides about a new request; refuses when the policy is too old to say. A lock that is known needs no newer policy. */
   decide(question: Question): KubeDecision {
+    if (this.#policy.isLocked(question)) return this.#policy.decide(question);
     if (this.#policy.ageMs() > this.#maxPolicyAgeMs) throw PolicyTooOld();
     return this.decideAnyAge(question);
   }
 
   /** Decides by the last policy known, for requests that began when it was fresh. */
   decideAnyAge(question: Question): KubeDecision {
+    // Locks end without a change that would empty what is known, and may be on a session, which is not in the key.
+    if (this.#policy.isLocked(question)) return this.#policy.decide(question);
     const now = this.#clock().getTime();
     if (now - this.#emptiedAt > maxAgeMs || this.#known.size >= maxEntries) {
       this.#known.clear();

@@ -15,6 +15,7 @@ function setup(maxPerUser = 10_000) {
       attributes: {} as OpenRequest['attributes'],
       asked: {},
       decision: allow('alice'),
+      agentId: undefined,
       cut: ({ code }) => {
         cuts.push(code);
         open.remove(opened);

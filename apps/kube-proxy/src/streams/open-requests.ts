@@ -5,7 +5,7 @@ import {
   type KubeDecision,
   userNameOf,
 } from '@postern/access';
-import { type AppError, failure } from '@postern/core';
+import { AppError, failure } from '@postern/core';
 import type { Principal } from '@postern/identity';
 
 export const AccessChanged = failure(
@@ -34,11 +34,13 @@ export interface OpenRequest {
   readonly attributes: KubeAttributes;
   readonly asked: ImpersonationRequest;
   readonly decision: KubeAllow;
+  /** The agent that it goes through, once that is known. */
+  readonly agentId: string | undefined;
   cut(error: AppError): void;
 }
 
-/** Decides about a request as of now. Undefined where the cluster is gone. */
-export type DecideAgain = (request: OpenRequest) => KubeDecision | undefined;
+/** Decides about a request as of now. Undefined where the cluster is gone, an error where the way to it is barred. */
+export type DecideAgain = (request: OpenRequest) => KubeDecision | AppError | undefined;
 
 const batch = 500;
 
@@ -96,6 +98,10 @@ export class OpenRequests {
       if (request.principal.notAfter <= now) request.cut(CertificateExpired());
   }
 
+  cutAll(error: AppError): void {
+    for (const request of this.#open) request.cut(error);
+  }
+
   async #checkAll(): Promise<void> {
     let count = 1;
     // A set gives what is added meanwhile as well, which was decided by the new policy already: harmless.
@@ -109,7 +115,8 @@ export class OpenRequests {
 
   #check(request: OpenRequest): void {
     const now = this.#decide(request);
-    if (now === undefined) request.cut(AccessChanged('the cluster is not registered any more'));
+    if (now instanceof AppError) request.cut(now);
+    else if (now === undefined) request.cut(AccessChanged('the cluster is not registered any more'));
     else if (!now.allowed) request.cut(AccessChanged(now.message));
     else if (!isSame(request.decision, now))
       request.cut(AccessChanged('your roles now allow something else'));

@@ -33,6 +33,9 @@ export interface Rig extends AsyncDisposable {
   role(name: string, sketch: RoleSketch): void;
   user(name: string, roles: readonly string[], traits?: Record<string, string[]>): void;
   removeUser(name: string): void;
+  /** A lock on something, until it is removed. */
+  lock(name: string, spec: Record<string, unknown>): void;
+  unlock(name: string): void;
   /** A user with its roles, as the edge decides by them now. */
   policyOf(name: string): ReplayPolicy;
   cluster(name: string, kubeconfig: string, labels?: Record<string, string>): Promise<void>;
@@ -108,6 +111,8 @@ export async function startRig({
         ageMs: () => policy.ageMs,
         user: (name) => tables.user(name),
         rolesOf: (user) => tables.rolesOf(user),
+        lockOn: (subject) => tables.lockOn(subject),
+        lockOnAgent: (agentId) => tables.lockOnAgent(agentId),
         onChange: (callback) => tables.onChange(callback),
       },
     },
@@ -115,6 +120,7 @@ export async function startRig({
       publicAddress: 'edge.test:3080',
       services: { 'join-svc': [], 'resource-svc': [], 'inventory-svc': [] },
       maxPolicyAgeMs: 300_000,
+      maxStreamPolicyAgeMs: 900_000,
       maxApiBodyBytes: 1_048_576,
       ...edgeConfig,
     },
@@ -124,7 +130,12 @@ export async function startRig({
   await edge.ready;
   bus.subscribe(commandSubjects.reportServed(agentId), {}, report);
   const { port } = await edge.listen({ host: '127.0.0.1', port: 0 });
-  const put = (kind: 'role' | 'user', name: string, version: string, spec: Record<string, unknown>) => {
+  const put = (
+    kind: 'lock' | 'role' | 'user',
+    name: string,
+    version: string,
+    spec: Record<string, unknown>,
+  ) => {
     revision += 1;
     tables.apply({ kind, id: name, resource: { kind, version, metadata: { name }, spec } });
   };
@@ -145,6 +156,11 @@ export async function startRig({
     removeUser: (name) => {
       revision += 1;
       tables.apply({ kind: 'user', id: name });
+    },
+    lock: (name, spec) => put('lock', name, 'v2', spec),
+    unlock: (name) => {
+      revision += 1;
+      tables.apply({ kind: 'lock', id: name });
     },
     policyOf: (name) => {
       const user = tables.user(name);
@@ -216,8 +232,13 @@ export function at(cluster: string, path: string): string {
 /** Path prefix of a cluster on the edge. */
 export const clusterPath = (cluster: string) => at(cluster, '');
 
-/** A TLS connection to the edge that speaks nothing by itself. */
-export function dial(rig: Rig, client?: ClientCertificate, port = rig.port): Promise<TLSSocket> {
+/** A TLS connection to the edge that speaks nothing by itself, in a session of TLS that is resumed or a new one. */
+export function dial(
+  rig: Rig,
+  client?: ClientCertificate,
+  port = rig.port,
+  session?: Buffer,
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect(
       {
@@ -225,6 +246,7 @@ export function dial(rig: Rig, client?: ClientCertificate, port = rig.port): Pro
         port,
         ca: rig.pki.host.certificate,
         ALPNProtocols: ['http/1.1'],
+        ...(session ? { session } : {}),
         ...client,
         checkServerIdentity: () => undefined,
       },
