@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { startHeartbeat } from '@postern/agent';
-import { type Bus, EventStreamTarget, eventStream, factStream } from '@postern/bus';
+import { type Bus, EventStreamTarget, eventStream, factStreams } from '@postern/bus';
 import type { Clock } from '@postern/core';
 import { eventRoutes, openEventDesk } from '@postern/event-routes';
 import { type EventStore, openParking, startInboxSweep, startRelay } from '@postern/event-store';
@@ -88,7 +88,7 @@ export async function inventoryService(
   if (rebuilt.length > 0)
     telemetry.log.info('projections were rebuilt from events', { projections: rebuilt });
   const streams = { replicas: config.natsReplicas ?? 1 };
-  await bus.reconcileStreams([eventStream('inventory', streams), factStream(streams)]);
+  await bus.reconcileStreams([eventStream('inventory', streams), ...factStreams(streams)]);
   opening.use(startRelay({ store, target: new EventStreamTarget(bus, store.context), telemetry }));
   const presence = opening.use(
     new Presence({ store, bus, telemetry, clock, actor: spiffeId(principal) }, config),

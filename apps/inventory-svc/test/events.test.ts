@@ -117,9 +117,9 @@ describe('a message that holds what is no fact', () => {
       return all.length === 1 && all;
     });
     expect(message).toMatchObject({
-      consumer: 'inventory__facts',
-      stream: 'FACT',
-      subject: 'agent.edge-1.fact.KubeRequestAudited',
+      consumer: expect.stringMatching(/^inventory__facts/),
+      stream: expect.stringMatching(/^FACT/),
+      subject: expect.stringMatching(/^agent\.edge-1\.fact\.KubeRequestAudited/),
       code: 'inventory.fact_refused',
       error: expect.stringContaining('another_agent'),
       tries: 0,
@@ -135,7 +135,7 @@ describe('a message that holds what is no fact', () => {
       {
         type: 'ParkedMessageDropped',
         actor: 'spiffe://postern/user/operator',
-        data: { consumer: 'inventory__facts', reason: 'a forgery', code: 'inventory.fact_refused' },
+        data: { consumer: message!.consumer, reason: 'a forgery', code: 'inventory.fact_refused' },
       },
     ]);
     expect((await call('DELETE', `${root}/parked/${message!.id}?reason=again`)).status).toBe(404);
@@ -150,7 +150,7 @@ describe('a message that holds what is no fact', () => {
     });
     expect((await call('POST', `${root}/parked/${message!.id}/retry`)).status).toBe(202);
     await until('it failed again', async () => (await parked())[0]?.tries === 1);
-    expect((await call('POST', `${root}/parked/retry?consumer=inventory__facts`)).status).toBe(202);
+    expect((await call('POST', `${root}/parked/retry?consumer=${message!.consumer}`)).status).toBe(202);
     await until('it failed once more', async () => (await parked())[0]?.tries === 2);
     expect((await call('POST', `${root}/parked/${uuidv7()}/retry`)).status).toBe(404);
   });
@@ -166,7 +166,8 @@ describe('a message that holds what is no fact', () => {
     await until('it is parked', async () => (await parked()).length === 1);
     const of = async (consumer: string) =>
       (await call<ParkedMessagesReply>('GET', `${root}/parked?consumer=${consumer}`)).body.parked.length;
-    expect([await of('inventory__facts'), await of('other')]).toEqual([1, 0]);
+    const { consumer } = (await parked())[0]!;
+    expect([await of(consumer), await of('other')]).toEqual([1, 0]);
   });
 });
 

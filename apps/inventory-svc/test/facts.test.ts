@@ -1,5 +1,6 @@
 import { type Bus, connectBus } from '@postern/bus';
 import { agentSubjects, type FactMessage } from '@postern/contracts';
+import { derivedUuid } from '@postern/core';
 import { HeldIdentity } from '@postern/identity';
 import { compareWithRebuild } from '@postern/projections';
 import { testNats, type TestNats, testPostgres, type TestPostgres } from '@postern/testkit';
@@ -105,6 +106,35 @@ describe('a fact', () => {
       meta: { actor: 'spiffe://postern/svc/edge-1', occurredAt: '2026-01-02T03:04:05.678Z' },
     });
     expect(events[0]!.event.stream).toMatch(/^kube_request\//);
+  });
+
+  test('is recorded once when its message lies in every stream of facts, in whatever order each has it', async () => {
+    await using one = await replica();
+    await using two = await replica();
+    const batches = Array.from({ length: 60 }, (_, at) =>
+      ['a', 'b', 'c'].map((part) => audited({ name: `everywhere-${at}-${part}` })),
+    );
+    const subject = agentSubjects.fact('edge-1', 'KubeRequestAudited');
+    const lanes = [
+      { to: subject, sent: batches },
+      { to: `${subject}.2`, sent: batches.toReversed() },
+      { to: `${subject}.3`, sent: [...batches.slice(30), ...batches.slice(0, 30)] },
+    ];
+    const ends = lanes.map((_, at) => audited({ name: `end-of-${at}` }));
+    const publishLane = async ({ to, sent }: (typeof lanes)[number], end: FactMessage) => {
+      await Promise.all(sent.map((facts) => bus.publishDurable(to, { facts }, { msgId: facts[0]!.id })));
+      await bus.publishDurable(to, end, { msgId: end.id });
+    };
+    await Promise.all(lanes.map((lane, at) => publishLane(lane, ends[at]!)));
+    await eventually(() => requests(one)).toEqual(
+      expect.arrayContaining(ends.map(({ data }) => data['name'])),
+    );
+    const wanted = batches.flat().map(({ id }) => derivedUuid('fact', 'edge-1', id));
+    const events = (await two.store.feed({ limit: 10_000 })).filter(({ event }) => wanted.includes(event.id));
+    expect(events.map(({ event }) => event.id).toSorted()).toEqual(wanted.toSorted());
+    expect((await requests(two)).filter((name) => name.startsWith('everywhere-'))).toHaveLength(180);
+    const parked = await sql`select 1 from es_parked`.execute(one.store.db);
+    expect(parked.rows).toEqual([]);
   });
 
   test('in a batch that was recorded in part before is recorded with the rest', async () => {

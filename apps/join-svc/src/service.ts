@@ -130,7 +130,7 @@ interface BusDuties {
 async function keepBus(
   { bus, jobs, telemetry }: BusDuties,
   { busAccountSeed, natsReplicas = 1 }: JoinServiceConfig,
-): Promise<Disposable> {
+): Promise<AsyncDisposable> {
   const renew = () => bus.renewCredentials();
   if (busAccountSeed) jobs.keepFresh('the bus credential of this service', ownCredentialLifeMs, renew);
   return keepStreams(bus, telemetry, { replicas: natsReplicas });

@@ -16,6 +16,7 @@ import {
   consume,
 } from './consume.ts';
 import { translateError } from './failures.ts';
+import { LanePublisher } from './lane-publisher.ts';
 import { reconcileStreams } from './reconcile-streams.ts';
 import { errorHeaders, throwIfError } from './remote-error.ts';
 import { isSmuggled } from './smuggled.ts';
@@ -53,8 +54,6 @@ export interface DurableAck {
 }
 
 const defaultTimeoutMs = 5000;
-// A publisher whose leader was just lost hears nothing; it asks again under the same id, when a new one has been elected.
-const storeTimeoutMs = 2000;
 
 /** Connects to the bus. The connection comes back by itself for as long as the bus is open. */
 export async function connectBus(options: BusOptions): Promise<Bus> {
@@ -65,9 +64,17 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
 export class Bus implements AsyncDisposable {
   /** For the parts of this package. */
   readonly connection: Connection;
+  readonly #lanes: LanePublisher;
 
   constructor(connection: Connection) {
     this.connection = connection;
+    const changes = connection.telemetry?.meter.createCounter('bus_lane_changes_total', {
+      description: 'Times that facts went on to another JetStream stream, since the first did not keep them.',
+    });
+    this.#lanes = new LanePublisher((from, to) => {
+      changes?.add(1);
+      connection.telemetry?.log.warn('facts go to another stream of the bus', { from, to });
+    });
   }
 
   get isConnected(): boolean {
@@ -82,19 +89,20 @@ export class Bus implements AsyncDisposable {
     this.connection.send(() => nats.publish(subject, message, options));
   }
 
-  /** Stores a message in the JetStream stream of its subject. The same message id again, within minutes, stores nothing. */
+  /**
+   * Stores a message in the JetStream stream of its subject. The same message id again, within minutes, stores nothing. Facts of
+   * edges have several streams: one that is not acknowledged within 1.5 s by the first is stored in another as well.
+   */
   async publishDurable(
     subject: string,
     body: unknown,
     { msgId, headers }: { readonly msgId?: string; readonly headers?: BusHeaders } = {},
   ): Promise<DurableAck> {
     const { jetstream } = this.connection;
-    const options = { headers: toHeaders(headers), timeout: storeTimeoutMs };
-    const ack = await this.connection.answered(subject, () =>
-      jetstream.publish(subject, encode(body), {
-        ...options,
-        ...(msgId === undefined ? {} : { msgID: msgId }),
-      }),
+    const message = encode(body);
+    const options = { headers: toHeaders(headers), ...(msgId === undefined ? {} : { msgID: msgId }) };
+    const ack = await this.#lanes.publish(subject, (lane, timeout) =>
+      this.connection.answered(lane, () => jetstream.publish(lane, message, { ...options, timeout })),
     );
     return { stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate };
   }

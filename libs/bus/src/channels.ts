@@ -12,6 +12,7 @@ import {
   viewKindsFor,
   wakeSubject,
 } from '@postern/contracts';
+import { subjectsInLanes } from './fact-lanes.ts';
 
 /** Who may be on the bus: every joined process, the system roles that have subjects of their own, and the services. */
 export type Party = 'everyone' | 'Kube' | 'Proxy' | 'Discovery' | ControlPlaneService;
@@ -82,8 +83,14 @@ export const channels: readonly Channel[] = [
   fromAgent('workStatus', workRequest),
   { name: 'work', speakers: ['resource-svc'], listeners: [], say: () => ['work.*.*.*'], hear: () => [] },
   fact(ClusterServed.type, { speakers: ['Kube'], listeners: ['inventory-svc'], isAnswered: true }),
-  // Nobody subscribes: the stream FACT takes it.
-  fact(KubeRequestAudited.type, { speakers: ['Proxy'], listeners: [] }),
+  // Nobody subscribes: the JetStream streams of facts take it.
+  {
+    name: `fact ${KubeRequestAudited.type}`,
+    speakers: ['Proxy'],
+    listeners: [],
+    say: ({ id }) => subjectsInLanes(agentSubjects.fact(id, KubeRequestAudited.type)),
+    hear: () => [],
+  },
   {
     name: 'reportServed',
     speakers: ['inventory-svc', 'Proxy'],

@@ -1,4 +1,5 @@
 import type { ControlPlaneService, EventContext } from '@postern/contracts';
+import { factLanes } from './fact-lanes.ts';
 
 /**
  * A durable consumer: whose it is, and what it reads. The credential of the service allows exactly this name with exactly this
@@ -13,7 +14,7 @@ export interface ConsumerSpec {
   readonly filterSubject: string;
 }
 
-/** Every durable consumer there is but those of projections. */
+/** The durable consumers that are neither of facts nor of projections. */
 export const consumers = {
   resourceViews: {
     service: 'resource-svc',
@@ -27,13 +28,15 @@ export const consumers = {
     durable: 'resource__agents',
     filterSubject: 'evt.join.*.agent.>',
   },
-  inventoryFacts: {
-    service: 'inventory-svc',
-    stream: 'FACT',
-    durable: 'inventory__facts',
-    filterSubject: 'agent.*.fact.KubeRequestAudited',
-  },
 } as const satisfies Readonly<Record<string, ConsumerSpec>>;
+
+/** The consumers of facts, one for each JetStream stream that may hold them. */
+export const factConsumers: readonly ConsumerSpec[] = factLanes.map(({ stream, durable, subject }) => ({
+  service: 'inventory-svc',
+  stream,
+  durable,
+  filterSubject: subject,
+}));
 
 /**
  * The consumers of work groups, one for each group of discovery agents. Groups come and go with the configuration of agents, so
@@ -75,5 +78,5 @@ export function consumersOf(service: ControlPlaneService): ConsumerSpec[] {
 /** Every durable consumer there is. */
 export function allConsumers(): ConsumerSpec[] {
   const projections = followed.map(({ context, name }) => projectionConsumer(context, name));
-  return [...Object.values(consumers), ...projections];
+  return [...Object.values(consumers), ...factConsumers, ...projections];
 }

@@ -52,7 +52,13 @@ export {
 } from './failures.ts';
 export { createUserKey, InvalidSeed, type NatsKey } from './nkeys.ts';
 export { inboxPrefix } from './channels.ts';
-export { allConsumers, type ConsumerSpec, consumers, projectionConsumer } from './consumers.ts';
+export {
+  allConsumers,
+  type ConsumerSpec,
+  consumers,
+  factConsumers,
+  projectionConsumer,
+} from './consumers.ts';
 export {
   createOperatorConfig,
   type OperatorConfig,
@@ -61,11 +67,12 @@ export {
 } from './operator.ts';
 export { type BusPermissions, type BusUser, permissionsOf } from './permissions.ts';
 export { ServerTooOld, StreamMissing, StreamRefused, StreamSettingIgnored } from './reconcile-streams.ts';
+export { spreadFactLeaders } from './spread-leaders.ts';
 export {
   allStreams,
   eventStream,
   eventStreamName,
-  factStream,
+  factStreams,
   type StreamOptions,
   type StreamSpec,
   viewStream,

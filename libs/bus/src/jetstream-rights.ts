@@ -1,5 +1,6 @@
 import type { ControlPlaneService } from '@postern/contracts';
 import { consumersOf, type ConsumerRight, workConsumers } from './consumers.ts';
+import { factLanes } from './fact-lanes.ts';
 import { allStreams } from './streams.ts';
 
 const api = '$JS.API';
@@ -16,7 +17,7 @@ export function jetStreamRights(service: ControlPlaneService): string[] {
   const foreign = consumers.map(({ stream }) => stream).filter((name) => !streamsOf(service).includes(name));
   return [
     `${api}.INFO`,
-    ...(service === streamMaker ? allStreams().flatMap(({ name }) => managing(name)) : []),
+    ...(service === streamMaker ? [...allStreams().flatMap(({ name }) => managing(name)), ...leading()] : []),
     ...streamsOf(service).flatMap(reading),
     ...new Set(foreign.map(infoOf)),
     ...consumers.flatMap(consumerRights),
@@ -36,6 +37,11 @@ export function streamsOf(service: ControlPlaneService): string[] {
 
 function managing(name: string): string[] {
   return [infoOf(name), `${api}.STREAM.CREATE.${name}`, `${api}.STREAM.UPDATE.${name}`];
+}
+
+/** To have another server lead a stream of facts. */
+function leading(): string[] {
+  return factLanes.map(({ stream }) => `${api}.STREAM.LEADER.STEPDOWN.${stream}`);
 }
 
 /** Events are read by number, for the relay, and in pages; views in pages; facts and work by consumers alone. */

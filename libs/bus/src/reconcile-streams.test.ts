@@ -32,6 +32,8 @@ describe('the streams', () => {
       'EVT_RESOURCE',
       'EVT_INVENTORY',
       'FACT',
+      'FACT_2',
+      'FACT_3',
       'VIEW',
       'WORK',
     ]);

@@ -1,5 +1,6 @@
 import type { StreamConfig } from '@nats-io/jetstream';
-import { anyAgent, type EventContext } from '@postern/contracts';
+import type { EventContext } from '@postern/contracts';
+import { factLanes } from './fact-lanes.ts';
 
 /** A JetStream stream as it should be. Fields left out are the server's business. */
 export type StreamSpec = Partial<StreamConfig> & Pick<StreamConfig, 'name'>;
@@ -32,16 +33,17 @@ export function eventStreamName(context: EventContext): string {
 }
 
 /**
- * Facts born at edges, until the service that records them has done so. Those of other agents are not taken: the server
- * acknowledges to whatever subject the sender names, so that only who is trusted with every subject may publish here.
+ * Facts born at edges, until the service that records them has done so; a fact may lie in any of these. Those of other agents are
+ * not taken: the server acknowledges to whatever subject the sender names, so that only who is trusted with every subject may
+ * publish here.
  */
-export function factStream(options: StreamOptions = {}): StreamSpec {
-  return {
-    name: 'FACT',
-    subjects: [anyAgent.kubeRequestAudited],
+export function factStreams(options: StreamOptions = {}): StreamSpec[] {
+  return factLanes.map(({ stream, subject }) => ({
+    name: stream,
+    subjects: [subject],
     ...logConfig(options),
     metadata: { owner: 'inventory' },
-  };
+  }));
 }
 
 /**
@@ -92,7 +94,7 @@ export function allStreams(options: StreamOptions = {}): StreamSpec[] {
   const contexts = ['join', 'resource', 'inventory'] as const;
   return [
     ...contexts.map((context) => eventStream(context, options)),
-    factStream(options),
+    ...factStreams(options),
     viewStream(options),
     workStream(options),
   ];

@@ -60,7 +60,7 @@ const traceIds = ['a', 'b'].map((letter) => letter.repeat(32));
 const traceparent = (at: number) => `00-${traceIds[at]}-${'c'.repeat(16)}-01`;
 const publish = (agent: string, at: number) =>
   bus.publishDurable(
-    `agent.${agent}.fact.KubeRequestAudited`,
+    `evt.join.00.thing.${agent}.ThingHappened`,
     {},
     { headers: { traceparent: traceparent(at) } },
   );
@@ -72,9 +72,9 @@ describe('the span of a consumer', () => {
     await publish('one', 0);
     let inside: string | undefined;
     await using _ = bus.consume({
-      stream: 'FACT',
+      stream: 'EVT_JOIN',
       durable: 'traced_one',
-      filterSubject: 'agent.one.fact.>',
+      filterSubject: 'evt.join.00.thing.one.>',
       parking: memoryParking(),
       handler: async () => void (inside = currentTraceparent()),
     });
@@ -94,9 +94,9 @@ describe('the span of a consumer', () => {
     const handler = async (messages: readonly unknown[]) => void sizes.push(messages.length);
     // The first two are delivered together to who comes late.
     await using _ = bus.consumeBatches({
-      stream: 'FACT',
+      stream: 'EVT_JOIN',
       durable: 'traced_many',
-      filterSubject: 'agent.many.fact.>',
+      filterSubject: 'evt.join.00.thing.many.>',
       parking: memoryParking(),
       handler,
     });

@@ -31,11 +31,12 @@ afterAll(async () => {
 });
 
 const subject = (agent: string) => `agent.${agent}.fact.KubeRequestAudited`;
-const publish = async (agent: string, count: number) => {
-  for (let index = 0; index < count; index += 1) await bus.publishDurable(subject(agent), { index });
-};
+// Past the choice among the streams of facts.
 const publishRaw = (agent: string, body: string | Uint8Array) =>
   bus.connection.jetstream.publish(subject(agent), body);
+const publish = async (agent: string, count: number) => {
+  for (let index = 0; index < count; index += 1) await publishRaw(agent, JSON.stringify({ index }));
+};
 const indexOf = (message: DurableMessage) => (message.json() as { index: number }).index;
 const parking = () => memoryParking<ParkedMessage>();
 

@@ -7,6 +7,7 @@ import {
   type Bus,
   connectBus,
   consumers,
+  factConsumers,
   createOperatorConfig,
   inboxPrefix,
   operatorServerConfig,
@@ -138,8 +139,10 @@ describe('a service that has a message of its own copied to where it may not pub
     const seen: string[] = [];
     edge.subscribe(`live.view.${hash}.*.role.>`, {}, (message) => void seen.push(message.text()));
     await edge.flush();
-    await edge.publishDurable('agent.e1.fact.KubeRequestAudited', role('admin', 9), { msgId: 'f' });
-    const { stream, durable, filterSubject } = consumers.inventoryFacts;
+    const { stream: kept } = await edge.publishDurable('agent.e1.fact.KubeRequestAudited', role('admin', 9), {
+      msgId: 'f',
+    });
+    const { stream, durable, filterSubject } = factConsumers.find((lane) => lane.stream === kept)!;
     const config = { durable_name: durable, ack_policy: 'explicit', filter_subject: filterSubject };
     await thief.nats.request(
       `$JS.API.CONSUMER.CREATE.${stream}.${durable}.${filterSubject}`,

@@ -1,9 +1,8 @@
 import {
   type Bus,
   type BusMessage,
-  consumers,
-  type Consumption,
   type DurableMessage,
+  factConsumers,
   InvalidMessage,
   type Parking,
 } from '@postern/bus';
@@ -31,14 +30,27 @@ interface FactDeps {
   readonly clock: Clock;
 }
 
+/** The recording of facts, for as long as it is open. */
+interface RecordedFacts extends AsyncDisposable {
+  /** Resolves when the server knows every consumer. */
+  readonly ready: Promise<unknown>;
+}
+
 /**
  * Records the facts that agents publish. A message that holds what is no fact is parked, after the facts in it were recorded:
  * a later program may know better, and what comes after it must not wait.
  *
- * Those of edges come from a JetStream stream. Those of other agents are recorded and acknowledged here, in the form in
+ * Those of edges come from several JetStream streams, and one that was acknowledged late from two of them; it is recorded once. Those of other agents are recorded and acknowledged here, in the form in
  * which JetStream would: an agent that may publish into a stream may have the server's acknowledgement sent anywhere.
  */
-export function consumeFacts({ bus, store, parking, telemetry, clusterName, clock }: FactDeps): Consumption {
+export function consumeFacts({
+  bus,
+  store,
+  parking,
+  telemetry,
+  clusterName,
+  clock,
+}: FactDeps): RecordedFacts {
   const { meter } = telemetry;
   const recorded = meter.createCounter('inventory_facts_recorded_total', {
     description: 'Facts of agents recorded.',
@@ -58,25 +70,29 @@ export function consumeFacts({ bus, store, parking, telemetry, clusterName, cloc
     tellRefused(await record([message]));
     message.respond({ stream: 'inventory', seq: 0 });
   });
-  const consumption = bus.consumeBatches({
-    ...consumers.inventoryFacts,
-    parking,
-    maxBatch: 500,
-    maxPending: 2_000,
-    async handler(messages) {
-      const refused = await record(messages);
-      if (refused.length === 0) return;
-      // The messages come again one by one, and only the bad ones fail then.
-      if (messages.length === 1) tellRefused(refused);
-      throw refusalOf(refused);
-    },
-  });
+  const consumptions = factConsumers.map((consumer) =>
+    bus.consumeBatches({
+      ...consumer,
+      parking,
+      maxBatch: 500,
+      maxPending: 2_000,
+      async handler(messages) {
+        const refused = await record(messages);
+        if (refused.length === 0) return;
+        // The messages come again one by one, and only the bad ones fail then.
+        if (messages.length === 1) tellRefused(refused);
+        throw refusalOf(refused);
+      },
+    }),
+  );
+  const ready = Promise.all(consumptions.map((consumption) => consumption.ready));
+  // Whoever closes it before then need not wait for it.
+  ready.catch(() => {});
   return {
-    ready: consumption.ready,
-    lag: () => consumption.lag(),
+    ready,
     [Symbol.asyncDispose]: async () => {
       asked.unsubscribe();
-      await consumption[Symbol.asyncDispose]();
+      await Promise.all(consumptions.map((consumption) => consumption[Symbol.asyncDispose]()));
     },
   };
 }

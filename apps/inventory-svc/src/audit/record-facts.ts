@@ -19,14 +19,16 @@ const streams: Readonly<Record<string, string>> = {
 };
 
 /**
- * Records facts, each once however often it is delivered. Answers how many were new. In a batch that was recorded in part,
- * by a delivery whose acknowledgement was lost, the rest is recorded.
+ * Records facts, each once however often it is delivered, and by however many streams and replicas at once. Answers how many
+ * were new. In a batch that was recorded in part, by a delivery whose acknowledgement was lost, the rest is recorded.
  */
 export async function recordFacts(
   { store, clusterName }: RecordDeps,
   facts: readonly Fact[],
 ): Promise<number> {
-  const items = [...new Map(facts.map((fact) => [fact.id, itemOf(fact, clusterName)])).values()];
+  const items = [
+    ...new Map(facts.toSorted(inOneOrder).map((fact) => [fact.id, itemOf(fact, clusterName)])).values(),
+  ];
   const also = (trx: Transaction<InventoryDb>, events: readonly StoredEvent[]) =>
     applyInline(kubeRequestList, trx, events);
   try {
@@ -40,6 +42,11 @@ export async function recordFacts(
     await store.append(rest, { also });
     return rest.length;
   }
+}
+
+/** Whoever records the same facts at the same time does so in the same order: else each would wait for the other. */
+function inOneOrder(a: Fact, b: Fact): number {
+  return a.occurredAt.localeCompare(b.occurredAt) || a.id.localeCompare(b.id);
 }
 
 function itemOf(

@@ -1,18 +1,19 @@
-import { allStreams, type Bus, type StreamOptions } from '@postern/bus';
+import { allStreams, type Bus, spreadFactLeaders, type StreamOptions } from '@postern/bus';
 import { messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 
 /**
  * Makes the JetStream streams of every service, and again after each reconnection, when it may be a server that was set up
- * anew. Nobody else may, where the bus asks for credentials.
+ * anew; and keeps the leaders of facts on servers of their own. Nobody else may, where the bus asks for credentials.
  */
 export async function keepStreams(
   bus: Bus,
   telemetry: Telemetry,
   options: StreamOptions = {},
-): Promise<Disposable> {
+): Promise<AsyncDisposable> {
   const streams = allStreams(options);
   await bus.reconcileStreams(streams);
+  await using opening = new AsyncDisposableStack();
   const stop = bus.onReconnect(() => {
     bus
       .reconcileStreams(streams)
@@ -20,5 +21,7 @@ export async function keepStreams(
         telemetry.log.error('the streams of the bus are not as they should be', { error: messageOf(error) }),
       );
   });
-  return { [Symbol.dispose]: stop };
+  opening.defer(stop);
+  if ((options.replicas ?? 1) > 1) opening.use(spreadFactLeaders(bus));
+  return opening.move();
 }

@@ -29,7 +29,8 @@ const maxBatchFacts = 100;
 const maxBatchBytes = 180_000;
 const lingerMs = 10;
 const firstRetryMs = 250;
-const maxRetryMs = 10_000;
+// A broken connection is back within a second or two, and facts should not wait in memory for longer than they must.
+const maxRetryMs = 2_000;
 
 /**
  * Publishes facts with acknowledgement, beside the data path and never in its way. While the bus is away they wait, up to

@@ -81,6 +81,10 @@ function agentRows({ self, other }: SpaceNames): SpaceRow[] {
   const facts = [
     ['ClusterServed', kubes, ['inventory']],
     ['KubeRequestAudited', edges, []],
+    ['KubeRequestAudited.2', edges, []],
+    ['KubeRequestAudited.3', edges, []],
+    ['KubeRequestAudited.4', [], []],
+    ['ClusterServed.2', [], []],
     ['AgentJoined', [], []],
   ] as const;
   const rights = Object.entries(agentRights) as [keyof typeof agentRights, (typeof agentRights)['served']][];
@@ -163,6 +167,8 @@ const owners: Readonly<Record<string, UserName>> = {
   EVT_RESOURCE: 'resource',
   EVT_INVENTORY: 'inventory',
   FACT: 'inventory',
+  FACT_2: 'inventory',
+  FACT_3: 'inventory',
   VIEW: 'resource',
   WORK: 'resource',
 };
@@ -183,6 +189,9 @@ function jetStreamRows(): SpaceRow[] {
   ];
 }
 
+/** The streams of facts: whose leaders join-svc moves. */
+const facts = ['FACT', 'FACT_2', 'FACT_3'];
+
 function streamRows(name: string): SpaceRow[] {
   const owner = owners[name] === undefined ? [] : [owners[name]];
   const stream = (verb: string) => `$JS.API.STREAM.${verb}.${name}`;
@@ -198,10 +207,9 @@ function streamRows(name: string): SpaceRow[] {
     ...['CREATE', 'UPDATE'].map((verb) => row(stream(verb), makers)),
     row(stream('MSG.GET'), name.startsWith('EVT_') ? owner : []),
     row(stream('PURGE'), name === 'VIEW' ? owner : []),
-    ...['DELETE', 'SNAPSHOT', 'RESTORE', 'MSG.DELETE', 'PEER.REMOVE', 'LEADER.STEPDOWN'].map((verb) =>
-      row(stream(verb)),
-    ),
-    row(`$JS.API.DIRECT.GET.${name}`, ['FACT', 'WORK'].includes(name) ? [] : owner),
+    ...['DELETE', 'SNAPSHOT', 'RESTORE', 'MSG.DELETE', 'PEER.REMOVE'].map((verb) => row(stream(verb))),
+    row(stream('LEADER.STEPDOWN'), facts.includes(name) ? ['join'] : []),
+    row(`$JS.API.DIRECT.GET.${name}`, [...facts, 'WORK'].includes(name) ? [] : owner),
     row(`$JS.API.DIRECT.GET.${name}.evt.join.00.agent.a1.AgentJoined`),
     row(consumer(`CREATE.${name}`)),
     row(consumer(`CREATE.${name}.foreign`)),

@@ -5,7 +5,7 @@ import {
   eventStream,
   eventStreamName,
   eventStreamTarget,
-  factStream,
+  factStreams,
 } from '@postern/bus';
 import { agentSubjects, ResourceUpserted } from '@postern/contracts';
 import { uuidv7 } from '@postern/core';
@@ -41,7 +41,7 @@ export async function measureDelivery({ folder, postgresUrl, sync, plan }: Setti
   const store = scope.use(await openEventStore({ url: postgresUrl, schema, context: 'resource' }));
   const bus = scope.use(await connectBus({ servers: nats.url, name: 'bench-relay' }));
   const reader = scope.use(await connectBus({ servers: nats.url, name: 'bench-consumer' }));
-  await bus.reconcileStreams([eventStream('resource'), factStream()]);
+  await bus.reconcileStreams([eventStream('resource'), ...factStreams()]);
   const rows = [
     await measureBacklog({ store, bus, scope, count: plan.backlog }),
     ...(await measureLatency(store, reader, plan)),
