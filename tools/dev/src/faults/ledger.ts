@@ -10,6 +10,8 @@ export interface Attempt {
   readonly outcome: Outcome;
   /** What the answer was, where it was no success. */
   readonly why?: string;
+  /** The JetStream stream that keeps it, of a fact that was acknowledged. */
+  readonly stream?: string;
   /** When the answer came, in milliseconds of the monotonic clock. */
   readonly atMs?: number;
 }
@@ -32,6 +34,12 @@ export class Ledger {
       .filter(({ kind, outcome }) => (kind === 'fact') === (of === 'facts') && outcome === 'acknowledged')
       .map(({ atMs = 0 }) => atMs);
     return Math.max(0, ...times.slice(1).map((time, at) => time - times[at]!));
+  }
+
+  /** The JetStream streams that acknowledged facts, in the order in which they took over from each other. */
+  factStreams(): string[] {
+    const streams = this.attempts.flatMap(({ stream }) => (stream === undefined ? [] : [stream]));
+    return streams.filter((stream, at) => stream !== streams[at - 1]);
   }
 
   /** How often each other answer came. */

@@ -2,7 +2,7 @@ import type { Bus } from '@postern/bus';
 import { agentSubjects, KubeRequestAudited } from '@postern/contracts';
 import { messageOf, uuidv7 } from '@postern/core';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ledger, Outcome } from './ledger.ts';
+import type { Attempt, Ledger } from './ledger.ts';
 
 /** Who sends, and where it is noted. */
 export interface FactOptions {
@@ -27,19 +27,24 @@ async function sendBatch({ bus, agentId, ledger }: FactOptions): Promise<void> {
   const ids = Array.from({ length: factsPerBatch }, () => uuidv7());
   const facts = ids.map((id) => factOf(id, agentId));
   const subject = agentSubjects.fact(agentId, KubeRequestAudited.type);
-  let outcome: Outcome = 'unknown';
+  const answer = await publishTwice(() => bus.publishDurable(subject, { facts }, { msgId: ids[0]! }));
+  for (const mark of ids) ledger.add({ mark, kind: 'fact', name: agentId, verb: 'create', ...answer });
+}
+
+/** A second time under the same id when it is not known whether the first arrived. */
+async function publishTwice(
+  publish: () => Promise<{ readonly stream: string }>,
+): Promise<Pick<Attempt, 'outcome' | 'stream' | 'why'>> {
   let why = '';
-  for (let attempt = 0; attempt < 2 && outcome === 'unknown'; attempt += 1) {
+  for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
-      await bus.publishDurable(subject, { facts }, { msgId: ids[0]! });
-      outcome = 'acknowledged';
+      const { stream } = await publish();
+      return { outcome: 'acknowledged', stream };
     } catch (error) {
       why = messageOf(error);
     }
   }
-  for (const mark of ids) {
-    ledger.add({ mark, kind: 'fact', name: agentId, verb: 'create', outcome, ...(why ? { why } : {}) });
-  }
+  return { outcome: 'unknown', why };
 }
 
 function factOf(id: string, edge: string) {
