@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { failure, type Secret } from '@postern/core';
-import { type Dispatcher, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
+import { Connector } from './http/connector.ts';
+import { Http1Pool } from './http/http1-pool.ts';
+import { Http2Streams } from './http/http2-streams.ts';
 
 /** Where an API server is and what it is told about who we are. Certificates and keys are PEM. */
 export interface ApiServerSettings {
@@ -40,13 +43,11 @@ export const InvalidServer = failure(
   () => "the cluster's server must be an https URL",
 );
 
-const keepAliveMs = 60_000;
-const connectMs = 10_000;
 const tokenMaxAgeMs = 60_000;
 
 /**
- * One API server and our credentials for it. Short requests and streams have connection pools of their own, so that
- * thousands of idle watches are not searched for a free connection at every request.
+ * One API server and our credentials for it. Short requests have connections of their own, which cost least; answers that
+ * stay open share connections, of which an idle watch is but a small part.
  */
 export class ApiServer implements AsyncDisposable {
   /** `https://host:port`. */
@@ -69,19 +70,10 @@ export class ApiServer implements AsyncDisposable {
     this.host = url.host;
     this.basePath = url.pathname.replace(/\/+$/, '');
     this.#settings = settings;
-    this.tls = tlsOptions(url, settings, rules);
-    const { host: _host, port: _port, ...connect } = this.tls;
-    const options = {
-      connect: { ...connect, timeout: connectMs },
-      allowH2: false,
-      pipelining: 1,
-      keepAliveTimeout: keepAliveMs,
-      keepAliveMaxTimeout: keepAliveMs,
-      bodyTimeout: 0,
-      maxHeaderSize: 65_536,
-    };
-    this.requests = new Pool(this.origin, options);
-    this.streams = new Pool(this.origin, options);
+    const connector = new Connector(tlsOptions(url, settings, rules));
+    this.tls = connector.options;
+    this.requests = new Http1Pool(connector, false);
+    this.streams = new Http2Streams(connector, this.origin);
     this.#authorization = authorizationOf(settings);
   }
 
