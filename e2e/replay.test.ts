@@ -167,6 +167,7 @@ describe('a replay of every event', () => {
 function auditItem(_: unknown, index: number): AppendItem {
   const event = KubeRequestAudited({
     requestId: uuidv7(),
+    auditId: '',
     user: `user-${index % 7}`,
     session: uuidv7(),
     cluster: 'prod',
@@ -185,11 +186,16 @@ function auditItem(_: unknown, index: number): AppendItem {
     impersonate: { users: [], groups: [] },
     kubeUser: 'viewer',
     kubeGroups: [],
+    outcome: 'known',
     status: 200,
+    isStream: false,
     durationMs: 1,
+    bytesIn: 0,
+    bytesOut: 0,
     policyRevision: '',
     edge: uuidv7(),
     sourceIp: '10.0.0.9',
+    userAgent: '',
   });
   return {
     stream: `kube_request/${uuidv7()}`,

@@ -49,9 +49,26 @@ export interface KubeRequestTable {
   subresource: string;
   namespace: string;
   name: string;
+  outcome: string;
   status: number;
+  is_stream: boolean;
+  duration_ms: number;
+  bytes_in: number;
+  bytes_out: number;
   edge: string;
   source_ip: string;
+}
+
+interface KubeEndingTable {
+  event_id: string;
+  request_id: string;
+  edge: string;
+  at: Date;
+  ended_by: string;
+  reason: string;
+  duration_ms: number;
+  bytes_in: number;
+  bytes_out: number;
 }
 
 /** The tables of inventory-svc besides those of the event store. */
@@ -59,4 +76,5 @@ export interface InventoryDb {
   agent: AgentTable;
   served_report: ServedReportTable;
   kube_request: KubeRequestTable;
+  kube_ending: KubeEndingTable;
 }

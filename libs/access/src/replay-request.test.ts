@@ -19,6 +19,7 @@ function recordOf(
   const decision = decideKubeAccess(access(roles, request));
   return {
     requestId: 'r',
+    auditId: '',
     user: 'alice',
     session: '',
     cluster: cluster.name,
@@ -39,6 +40,11 @@ function recordOf(
     kubeUser: decision.allowed ? decision.kubeUser : '',
     kubeGroups: decision.allowed ? [...decision.kubeGroups] : [],
     status: 200,
+    outcome: 'known',
+    isStream: false,
+    bytesIn: 0,
+    bytesOut: 0,
+    userAgent: '',
     durationMs: 1,
     policyRevision: '00000000000000f0',
     edge: 'e',

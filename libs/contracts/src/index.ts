@@ -94,7 +94,15 @@ export {
   PolicyAtQuery,
   PolicyAtReply,
 } from './kube/audit-api.ts';
-export { ClusterServed, KubeRequestAudited } from './kube/kube-events.ts';
+export {
+  auditFacts,
+  carrierOf,
+  ClusterServed,
+  KubeRequestAudited,
+  KubeSessionEnded,
+  KubeSessionStarted,
+  KubeStreamEnded,
+} from './kube/kube-events.ts';
 export {
   type DigestPart,
   digestText,

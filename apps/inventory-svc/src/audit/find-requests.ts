@@ -33,7 +33,12 @@ const columns = [
   'subresource',
   'namespace',
   'name',
+  'outcome',
   'status',
+  'is_stream',
+  'duration_ms',
+  'bytes_in',
+  'bytes_out',
   'source_ip',
 ] as const;
 
@@ -68,7 +73,12 @@ function requestOf(row: Row): AuditedRequestRow {
     subresource: row.subresource,
     namespace: row.namespace,
     name: row.name,
+    outcome: row.outcome === 'known' ? 'known' : 'unknown',
     status: row.status,
+    isStream: row.is_stream,
+    durationMs: row.duration_ms,
+    bytesIn: row.bytes_in,
+    bytesOut: row.bytes_out,
     sourceIp: row.source_ip,
   };
 }

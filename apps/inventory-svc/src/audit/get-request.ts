@@ -1,4 +1,4 @@
-import { AuditedRequest, KubeRequestAudited } from '@postern/contracts';
+import { AuditedRequest, type DataOf, KubeRequestAudited } from '@postern/contracts';
 import { failure } from '@postern/core';
 import { route } from '@postern/http';
 import { Type } from 'typebox';
@@ -31,6 +31,33 @@ export const getRequest = route<ServiceDeps>()({
     const [event] = await store.find(rows.map(({ event_id: eventId }) => eventId));
     const row = rows.find(({ event_id: eventId }) => eventId === event?.id);
     if (!row || !event) throw RequestNotFound(id);
-    return { at: row.at.toISOString(), request: KubeRequestAudited.read(event) };
+    const request = KubeRequestAudited.read(event);
+    const ended = request.isStream ? await endingOf(db, request) : undefined;
+    return { at: row.at.toISOString(), request, ...(ended ? { ended } : {}) };
   },
 });
+
+/** Only the edge that recorded the request knows how it ended. */
+async function endingOf(
+  db: ServiceDeps['db'],
+  { requestId, edge }: DataOf<typeof KubeRequestAudited>,
+): Promise<AuditedRequest['ended']> {
+  const row = await db
+    .selectFrom('kube_ending')
+    .selectAll()
+    .where('request_id', '=', requestId)
+    .where('edge', '=', edge)
+    .orderBy('at')
+    .executeTakeFirst();
+  if (!row) return undefined;
+  return {
+    at: row.at.toISOString(),
+    endedBy: endings.find((known) => known === row.ended_by) ?? 'unknown',
+    reason: row.reason,
+    durationMs: row.duration_ms,
+    bytesIn: row.bytes_in,
+    bytesOut: row.bytes_out,
+  };
+}
+
+const endings = ['client', 'upstream', 'cut', 'unknown'] as const;

@@ -5,7 +5,7 @@ import type { InventoryDb, KubeRequestTable } from '../database.ts';
 /** What was asked of clusters, for searching. Written with the events. */
 export const kubeRequestList = projection<InventoryDb>(
   'kube_request_list',
-  2,
+  3,
   ['kube_request'],
   onMany(KubeRequestAudited, (db, requests) =>
     insertRows(
@@ -32,7 +32,12 @@ function rowOf(data: DataOf<typeof KubeRequestAudited>, event: StoredEvent): Kub
     subresource: data.subresource,
     namespace: data.namespace,
     name: data.name,
+    outcome: data.outcome,
     status: data.status,
+    is_stream: data.isStream,
+    duration_ms: data.durationMs,
+    bytes_in: data.bytesIn,
+    bytes_out: data.bytesOut,
     edge: data.edge,
     source_ip: data.sourceIp,
   };

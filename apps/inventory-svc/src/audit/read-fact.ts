@@ -1,10 +1,11 @@
 import {
+  auditFacts,
+  carrierOf,
   ClusterServed,
   type DataOf,
   type EventType,
   FactMessage,
   fromSubjectToken,
-  KubeRequestAudited,
   type NewEvent,
 } from '@postern/contracts';
 import { derivedUuid, type Json, type JsonObject } from '@postern/core';
@@ -41,14 +42,10 @@ const known: ReadonlyMap<string, KnownFact> = new Map<string, KnownFact>([
       owner: (data) => (data as DataOf<typeof ClusterServed>).agentId,
     },
   ],
-  [
-    KubeRequestAudited.type,
-    {
-      event: KubeRequestAudited,
-      agentType: 'svc',
-      owner: (data) => (data as DataOf<typeof KubeRequestAudited>).edge,
-    },
-  ],
+  ...auditFacts.map((event): [string, KnownFact] => [
+    event.type,
+    { event, agentType: 'svc', owner: (data) => data['edge'] },
+  ]),
 ]);
 
 const isMessage = Compile(FactMessage);
@@ -65,9 +62,9 @@ export function readFact(
   now: Date,
 ): { readonly fact: Fact } | { readonly refused: FactRefusal } {
   const [, agentToken = '', , type = ''] = subject.split('.');
-  if (!isMessage.Check(body) || body.type !== type || body.id === '' || body.id.length > 100)
+  if (!isMessage.Check(body) || carrierOf(body.type) !== type || body.id === '' || body.id.length > 100)
     return { refused: 'malformed' };
-  const row = known.get(type);
+  const row = known.get(body.type);
   if (!row) return { refused: 'unknown_type' };
   if (JSON.stringify(body.data).length > maxCharacters) return { refused: 'too_large' };
   const data = readData(row.event, body);
@@ -77,7 +74,7 @@ export function readFact(
   if (row.owner(data) !== agentId) return { refused: 'another_agent' };
   const { agentType } = row;
   const id = derivedUuid('fact', agentId, body.id);
-  const event = { type, v: row.event.v, data };
+  const event = { type: body.type, v: row.event.v, data };
   return { fact: { id, agentId, agentType, event, occurredAt, traceparent: body.traceparent } };
 }
 

@@ -4,6 +4,7 @@ import { spiffeId } from '@postern/identity';
 import { applyInline } from '@postern/projections';
 import type { Transaction } from 'kysely';
 import type { InventoryDb } from '../database.ts';
+import { kubeEndingList } from './kube-ending-list.ts';
 import { kubeRequestList } from './kube-request-list.ts';
 import type { Fact } from './read-fact.ts';
 
@@ -15,6 +16,9 @@ interface RecordDeps {
 /** A stream of its own for each fact: nobody decides about it, so it must not wait for, or conflict with, another. */
 const streams: Readonly<Record<string, string>> = {
   KubeRequestAudited: 'kube_request',
+  KubeSessionStarted: 'kube_session_started',
+  KubeSessionEnded: 'kube_session_ended',
+  KubeStreamEnded: 'kube_stream_ended',
   ClusterServed: 'cluster_served',
 };
 
@@ -29,8 +33,9 @@ export async function recordFacts(
   const items = [
     ...new Map(facts.toSorted(inOneOrder).map((fact) => [fact.id, itemOf(fact, clusterName)])).values(),
   ];
-  const also = (trx: Transaction<InventoryDb>, events: readonly StoredEvent[]) =>
-    applyInline(kubeRequestList, trx, events);
+  const also = async (trx: Transaction<InventoryDb>, events: readonly StoredEvent[]) => {
+    for (const projection of [kubeRequestList, kubeEndingList]) await applyInline(projection, trx, events);
+  };
   try {
     const { duplicate } = await store.append(items, { also });
     return duplicate ? 0 : items.length;

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { lockTargets } from '../kinds/lock.ts';
-import { KubeRequestAudited } from './kube-events.ts';
+import { KubeRequestAudited, KubeStreamEnded } from './kube-events.ts';
 
 /** One request to a cluster as a list shows it. */
 export const AuditedRequestRow = Type.Object({
@@ -18,8 +18,14 @@ export const AuditedRequestRow = Type.Object({
   subresource: Type.String(),
   namespace: Type.String(),
   name: Type.String(),
-  /** Status sent to the client; 0 when the client went away first. */
+  /** `unknown` where the edge ended before the request did. */
+  outcome: Type.Union([Type.Literal('known'), Type.Literal('unknown')]),
+  /** Status sent to the client; 0 when the client went away first, or the outcome is unknown. */
   status: Type.Integer(),
+  isStream: Type.Boolean(),
+  durationMs: Type.Number(),
+  bytesIn: Type.Integer(),
+  bytesOut: Type.Integer(),
   sourceIp: Type.String(),
 });
 export type AuditedRequestRow = Static<typeof AuditedRequestRow>;
@@ -50,6 +56,17 @@ export type AuditedRequestsQuery = Static<typeof AuditedRequestsQuery>;
 export const AuditedRequest = Type.Object({
   at: Type.String(),
   request: KubeRequestAudited.schema,
+  /** How it ended, where it was a stream and has ended. */
+  ended: Type.Optional(
+    Type.Object({
+      at: Type.String(),
+      endedBy: KubeStreamEnded.schema.properties.endedBy,
+      reason: Type.String(),
+      durationMs: Type.Number(),
+      bytesIn: Type.Integer(),
+      bytesOut: Type.Integer(),
+    }),
+  ),
 });
 export type AuditedRequest = Static<typeof AuditedRequest>;
 

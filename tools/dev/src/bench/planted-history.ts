@@ -127,6 +127,7 @@ function requestOf(index: number): unknown {
   const namespace = `team-${index % 50}`;
   return KubeRequestAudited({
     requestId: uuidv7(),
+    auditId: '',
     user: `user-${index % 400}`,
     session: uuidv7(),
     cluster: `cluster-${index % 5000}`,
@@ -146,10 +147,15 @@ function requestOf(index: number): unknown {
     impersonate: { users: [], groups: [] },
     kubeUser: `user-${index % 400}`,
     kubeGroups: ['viewers'],
+    outcome: 'known',
     status: 200,
+    isStream: false,
     durationMs: (index % 100) / 3,
+    bytesIn: 0,
+    bytesOut: 0,
     policyRevision: 'e3b0c44298fc1c14',
     edge: 'c3eb8b77-5db1-8cc5-8847-33e2310f4eed',
     sourceIp: '10.0.0.9',
+    userAgent: '',
   });
 }

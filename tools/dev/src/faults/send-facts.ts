@@ -50,6 +50,7 @@ async function publishTwice(
 function factOf(id: string, edge: string) {
   const { type, v, data } = KubeRequestAudited({
     requestId: id,
+    auditId: '',
     user: 'somebody',
     session: '',
     cluster: 'nowhere',
@@ -68,11 +69,16 @@ function factOf(id: string, edge: string) {
     name: '',
     kubeUser: '',
     kubeGroups: [],
+    outcome: 'known',
     status: 403,
+    isStream: false,
     durationMs: 1,
+    bytesIn: 0,
+    bytesOut: 0,
     policyRevision: '',
     edge,
     sourceIp: '127.0.0.1',
+    userAgent: '',
   });
   return { id, type, v, at: new Date().toISOString(), data };
 }
