@@ -51,6 +51,7 @@ function request(changes: Record<string, unknown> = {}, minute = 0): FactMessage
   const requestId = uuidv7();
   const data = {
     requestId,
+    auditId: requestId,
     user: 'alice',
     session: 's',
     cluster: 'prod',
@@ -70,15 +71,20 @@ function request(changes: Record<string, unknown> = {}, minute = 0): FactMessage
     impersonate: { users: [], groups: ['g'] },
     kubeUser: 'alice',
     kubeGroups: ['g'],
+    outcome: 'known',
     status: 200,
+    isStream: false,
     durationMs: 1.5,
+    bytesIn: 0,
+    bytesOut: 512,
     policyRevision: '00f0',
     edge: 'edge-1',
     sourceIp: '203.0.113.9',
+    userAgent: 'kubectl/v1.32.0',
     ...changes,
   };
   const at = new Date(start + minute * 60_000).toISOString();
-  return { id: requestId, type: 'KubeRequestAudited', v: 2, at, data };
+  return { id: requestId, type: 'KubeRequestAudited', v: 3, at, data };
 }
 
 async function record(...facts: readonly FactMessage[]): Promise<string[]> {
@@ -118,11 +124,60 @@ describe('one recorded request', () => {
     expect({ status, body }).toEqual({ status: 200, body: { at: fact.at, request: fact.data } });
   });
 
-  test('of an edge of the version before has what that one knew', async () => {
-    const { clusterLabels: _, roles: __, impersonate: ___, ...data } = request().data;
-    const [id] = await record({ ...request(), id: uuidv7(), v: 1, data });
+  test.each([
+    [1, ['clusterLabels', 'roles', 'impersonate']],
+    [2, []],
+  ])('of an edge of version %i has what that one knew', async (v, missing) => {
+    const newer = ['auditId', 'outcome', 'isStream', 'bytesIn', 'bytesOut', 'userAgent'];
+    const data = Object.fromEntries(
+      Object.entries(request().data).filter(([field]) => ![...newer, ...missing].includes(field)),
+    );
+    const [id] = await record({ ...request(), id: uuidv7(), v, data });
     const { body } = await ask(`/v1/audit/requests/${id}`);
-    expect(body['request']).toEqual({ ...data, roles: [], impersonate: { users: [], groups: [] } });
+    expect(body['request']).toEqual({
+      ...(v === 1 ? { roles: [], impersonate: { users: [], groups: [] } } : {}),
+      ...data,
+      auditId: '',
+      outcome: 'known',
+      isStream: false,
+      bytesIn: 0,
+      bytesOut: 0,
+      userAgent: '',
+    });
+  });
+
+  test('that was a stream is answered with how it ended, by the word of its own edge alone', async () => {
+    const fact = request({ name: 'streamed', isStream: true, verb: 'watch' });
+    const [id] = await record(fact);
+    const ended = {
+      endedBy: 'cut',
+      reason: 'kube.access_changed',
+      durationMs: 60_000.5,
+      bytesIn: 0,
+      bytesOut: 1_048_576,
+    };
+    const { verb, apiGroup, resource, subresource, namespace, name, user, cluster } = fact.data;
+    const place = { verb, apiGroup, resource, subresource, namespace, name, user, cluster };
+    const data = { requestId: id, ...place, ...ended, edge: 'edge-1' };
+    const end = { id: `${id}-end`, type: 'KubeStreamEnded', v: 1, at: '2026-03-01T11:00:00.000Z', data };
+    expect((await ask(`/v1/audit/requests/${id}`)).body).not.toHaveProperty('ended');
+    const forged = { ...end, data: { ...data, endedBy: 'client', edge: 'edge-2' } };
+    await bus.publishDurable(
+      agentSubjects.fact('edge-2', 'KubeRequestAudited'),
+      { facts: [forged] },
+      { msgId: uuidv7() },
+    );
+    await record(request());
+    for (const _ of [1, 2])
+      await bus.publishDurable(
+        agentSubjects.fact('edge-1', 'KubeRequestAudited'),
+        { facts: [end] },
+        { msgId: uuidv7() },
+      );
+    await eventually(async () => (await ask(`/v1/audit/requests/${id}`)).body['ended']).toEqual({
+      at: end.at,
+      ...ended,
+    });
   });
 
   test('cannot be replaced by a later one that claims its id', async () => {

@@ -8,6 +8,7 @@ import {
   flag,
   integer,
   list,
+  oneOf,
   optional,
   text,
 } from '@postern/config';
@@ -47,6 +48,21 @@ export const kubeProxyConfig = {
     summary: 'largest body of an API call, in bytes',
     fallback: '1048576',
     min: 1024,
+  }),
+  auditOnFull: oneOf('POSTERN_AUDIT_ON_FULL', ['refuse', 'continue'], {
+    summary: 'what happens to requests that cannot be recorded, because the disk or the bound is full',
+    fallback: 'refuse',
+  }),
+  auditMaxBytes: integer('POSTERN_AUDIT_MAX_BYTES', {
+    summary: 'how much of the local disk records may take that the bus has not acknowledged, in bytes',
+    fallback: '1073741824',
+    min: 16 * 1024 * 1024,
+  }),
+  auditSyncMs: duration('POSTERN_AUDIT_SYNC', {
+    summary:
+      'how often records are synced to the local disk; 0s for before each request that may change something',
+    fallback: '1s',
+    maxMs: 60_000,
   }),
   kubeListen: optional(
     address('POSTERN_KUBE_LISTEN', {
@@ -111,6 +127,12 @@ export function serviceConfigOf(
   return {
     hostname: hostname(),
     heartbeatIntervalMs: config.heartbeatIntervalMs,
+    facts: {
+      dataDir: config.dataDir,
+      maxBytes: config.auditMaxBytes,
+      syncMs: config.auditSyncMs,
+      onFull: config.auditOnFull,
+    },
     edge: has('edge') ? edgeConfigOf(config) : undefined,
     kube: has('kube') ? kubeConfigOf(config, section, podEnvironment) : undefined,
   };

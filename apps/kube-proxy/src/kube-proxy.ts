@@ -7,6 +7,7 @@ import { type HeldIdentity, signViewProof } from '@postern/identity';
 import { openPolicy } from '@postern/policy';
 import type { Telemetry } from '@postern/telemetry';
 import { ViewSecrets } from './agent/view-secrets.ts';
+import { type FactSettings, openFacts } from './facts/open-facts.ts';
 import {
   type EdgeConfig,
   type EdgeService,
@@ -33,6 +34,7 @@ export interface KubeProxyServiceDeps {
 export interface KubeProxyServiceConfig {
   readonly hostname: string;
   readonly heartbeatIntervalMs: number;
+  readonly facts: FactSettings;
   readonly edge?: (EdgeConfig & { readonly listen: ListenAt }) | undefined;
   readonly kube?:
     | (KubeConfig & {
@@ -72,17 +74,18 @@ export async function kubeProxyService(
 ): Promise<KubeProxyService> {
   const { bus, held, agentId, telemetry, clock, readiness } = deps;
   const scope = new AsyncDisposableStack();
-  const base: KubeProxyDeps = {
-    clock,
-    telemetry,
-    held,
-    agentId,
-    bus,
-    openView: (options) =>
-      openView(bus, { agentId, clock, prove: (hash) => signViewProof(held, { hash }, clock), ...options }),
-  };
   const report = new ReportSoon(reportAfterMs);
   try {
+    const base: KubeProxyDeps = {
+      clock,
+      telemetry,
+      held,
+      agentId,
+      bus,
+      facts: scope.use(await openFacts({ bus, agentId, clock, log: telemetry.log }, config.facts)),
+      openView: (options) =>
+        openView(bus, { agentId, clock, prove: (hash) => signViewProof(held, { hash }, clock), ...options }),
+    };
     const kube = config.kube && scope.use(await startKube(base, config.kube, report));
     const edge = config.edge && scope.use(startEdge(base, config.edge, kube));
     const kubePort = config.kube?.listen && (await kube!.listen(config.kube.listen)).port;

@@ -7,7 +7,7 @@ import { GrantCheck } from './agent/grant-check.ts';
 import { KubeRole, type KubeRoleConfig } from './agent/kube-role.ts';
 import { type EdgeBus, EdgeRole, type EdgeRoleConfig, type EdgeRoleDeps } from './edge/edge-role.ts';
 import { defaultLimits, type FrontLimits, TlsFront } from './listen/tls-front.ts';
-import { type DurablePublisher, FactQueue } from './streams/fact-queue.ts';
+import type { FactLog } from './facts/fact-log.ts';
 import type { OpenView } from './views.ts';
 
 /** What both roles need. */
@@ -16,7 +16,8 @@ export interface KubeProxyDeps {
   readonly telemetry: Pick<Telemetry, 'log' | 'meter'>;
   readonly held: HeldIdentity;
   readonly agentId: string;
-  readonly bus: EdgeBus & DurablePublisher;
+  readonly bus: EdgeBus;
+  readonly facts: FactLog;
   readonly openView: OpenView;
 }
 
@@ -59,8 +60,7 @@ export interface KubeService extends AsyncDisposable {
 
 /** Starts the kube role. `listen` is for edges in other processes; one in this process needs no listener. */
 export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<KubeService> {
-  const { clock, held, agentId, telemetry, bus, openView, kubeconfigOf, reportServed } = deps;
-  const facts = new FactQueue({ bus, agentId, log: telemetry.log });
+  const { clock, held, agentId, telemetry, facts, openView, kubeconfigOf, reportServed } = deps;
   const role = new KubeRole(
     { clock, log: telemetry.log, agentId, openView, kubeconfigOf, facts, servedChanged: reportServed },
     config,
@@ -76,16 +76,14 @@ export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<K
     [Symbol.asyncDispose]: async () => {
       await front.close();
       await role[Symbol.asyncDispose]();
-      await facts[Symbol.asyncDispose]();
     },
   };
 }
 
 /** Starts the edge role. With the kube role of this process, requests for its clusters take no hop. */
 export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeService): EdgeService {
-  const { clock, held, agentId, telemetry, bus, openView, policy } = deps;
+  const { clock, held, agentId, telemetry, bus, facts, openView, policy } = deps;
   const { log, meter } = telemetry;
-  const facts = new FactQueue({ bus, agentId, log });
   const role = new EdgeRole(
     { clock, log, held, agentId, bus, openView, policy, facts, local: kube?.role.clusters },
     config,
@@ -98,12 +96,7 @@ export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeServi
   meter
     .createObservableGauge('postern.kube.open_requests')
     .addCallback((result) => result.observe(role.open.size));
-  meter
-    .createObservableGauge('postern.kube.audit_backlog')
-    .addCallback((result) => result.observe(facts.backlog));
-  meter
-    .createObservableCounter('postern.kube.audit_lost')
-    .addCallback((result) => result.observe(facts.lost));
+  observeFacts(meter, facts);
   const ready = role.start();
   ready.catch((error: unknown) => log.error('the edge cannot start', { reason: messageOf(error) }));
   return {
@@ -114,7 +107,20 @@ export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeServi
       role.drain();
       await front.close();
       await role[Symbol.asyncDispose]();
-      await facts[Symbol.asyncDispose]();
     },
   };
+}
+
+function observeFacts(meter: Telemetry['meter'], facts: FactLog): void {
+  const gauges = {
+    'postern.kube.audit_backlog': () => facts.backlog,
+    'postern.kube.audit_journal_bytes': () => facts.usedBytes,
+    'postern.kube.audit_promises': () => facts.promises,
+    'postern.kube.audit_refusing': () => Number(facts.mustRefuse),
+  };
+  for (const [name, value] of Object.entries(gauges))
+    meter.createObservableGauge(name).addCallback((result) => result.observe(value()));
+  meter
+    .createObservableCounter('postern.kube.audit_lost')
+    .addCallback((result) => result.observe(facts.lost));
 }

@@ -1,4 +1,4 @@
-import { type AppError, failure, toAppError } from '@postern/core';
+import { type AppError, failure, isUuid, toAppError } from '@postern/core';
 import { refuseUpgrade } from '../forward/upgrade.ts';
 import type { Exchange } from '../listen/exchange.ts';
 import { CertificateRefused, type Peer } from '../listen/peer.ts';
@@ -74,7 +74,15 @@ async function readRequest(
   const grant = await grants.verify(headers.grant, cluster);
   if (!clusters.has(cluster)) throw ClusterNotServed(cluster);
   const info = requestInfoOf(received.method, { segments: rest, slash: slash || rest.length === 0, query });
-  return { cluster, info, headers, clientAddress: headers.clientAddress ?? '', granted: grantedBy(grant) };
+  const { clientAddress = '', requestId = '' } = headers;
+  return {
+    cluster,
+    info,
+    headers,
+    clientAddress,
+    requestId: isUuid(requestId) ? requestId : '',
+    granted: grantedBy(grant),
+  };
 }
 
 function requireEdge({ principal, refusal }: Peer): void {

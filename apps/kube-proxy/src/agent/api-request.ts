@@ -23,10 +23,18 @@ export interface ApiRequest {
   readonly filter: ((headers: Record<string, string | string[] | undefined>) => BodyFilter) | undefined;
 }
 
+/** What was asked, by whom at which address, and under which id. */
+interface ServedRequest {
+  readonly info: RequestInfo;
+  readonly headers: ClientHeaders;
+  readonly clientAddress: string;
+  readonly requestId: string;
+}
+
 /** Builds the request for an API server from attributes, grant and allowlisted headers. Nothing else of it goes on. */
 export function apiRequest(
   server: ApiServer,
-  { info, headers, clientAddress }: { info: RequestInfo; headers: ClientHeaders; clientAddress: string },
+  { info, headers, clientAddress, requestId }: ServedRequest,
   { impersonation, filter }: Granted,
 ): ApiRequest {
   const limited = filter && reads(info) ? filter : undefined;
@@ -37,6 +45,8 @@ export function apiRequest(
   if (headers.acceptsGzip && !limited) out.push('accept-encoding', 'gzip');
   if (headers.contentLength !== undefined) out.push('content-length', headers.contentLength);
   if (clientAddress !== '') out.push('x-forwarded-for', clientAddress);
+  // The API server takes the id for its own audit log from here. A client's own is not on the allowlist.
+  if (requestId !== '') out.push('audit-id', requestId);
   const path = upstreamTarget(info, limited ? readableQuery(info.query) : info.query);
   const request = { method: info.method, path, headers: out, isLongLived: isLongLived(info) };
   return { request, filter: limited ? filterOf(info, limited) : undefined };

@@ -12,7 +12,7 @@ import {
 import { type Clock, failure, messageOf, parseDuration } from '@postern/core';
 import type { ApiServerSettings } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
-import type { FactQueue } from '../streams/fact-queue.ts';
+import type { FactLog } from '../facts/fact-log.ts';
 import type { OpenView, View } from '../views.ts';
 import type { LabelCommands } from './dynamic-labels.ts';
 import { ServedClusters } from './served-clusters.ts';
@@ -42,7 +42,7 @@ export interface KubeRoleDeps {
   readonly openView: OpenView;
   /** The kubeconfig that is sealed in an entry of the view, base64. */
   readonly kubeconfigOf: (entry: ViewEntry) => Promise<string>;
-  readonly facts: FactQueue;
+  readonly facts: Pick<FactLog, 'add'>;
   /** Told whenever what is served changed, to report it. */
   readonly servedChanged: () => void;
 }

@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream';
 import type { AppError } from '@postern/core';
 import { forward } from '../forward/forward.ts';
 import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
+import type { Traffic } from '../forward/traffic.ts';
+import type { AnswerHeaders } from '../forward/upstream.ts';
 import type { Answer } from '../listen/exchange.ts';
 import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import type { ClientHeaders } from '../request/client-headers.ts';
@@ -15,6 +17,8 @@ export interface ClusterRequest {
   readonly info: RequestInfo;
   readonly headers: ClientHeaders;
   readonly clientAddress: string;
+  /** Under which the API server's audit log will have it too. */
+  readonly requestId: string;
   readonly granted: Granted;
 }
 
@@ -22,7 +26,8 @@ export interface ClusterRequest {
 export interface Reply {
   readonly body: Readable | Buffer | undefined;
   readonly answer: Answer;
-  readonly begun: (status: number) => void;
+  readonly traffic?: Traffic | undefined;
+  readonly begun: (status: number, headers: AnswerHeaders) => void;
   readonly done: (error: AppError | undefined) => void;
 }
 

@@ -7,7 +7,6 @@ import {
   everything,
   fromSubjectToken,
   Heartbeat,
-  KubeRequestAudited,
   RoutesReply,
   routesSubject,
   ServedReport,
@@ -18,9 +17,9 @@ import type { HeldIdentity } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import { Compile } from 'typebox/compile';
 import type { ServedClusters } from '../agent/served-clusters.ts';
+import type { FactLog } from '../facts/fact-log.ts';
 import type { FrontHandlers } from '../listen/tls-front.ts';
 import { Decisions, PolicyTooOld } from '../request/decisions.ts';
-import type { FactQueue } from '../streams/fact-queue.ts';
 import { OpenRequests } from '../streams/open-requests.ts';
 import type { OpenView, View } from '../views.ts';
 import { accessReviews } from './access-review.ts';
@@ -32,7 +31,7 @@ import { clusterNamed } from './cluster-directory.ts';
 import { edgeFront } from './edge-front.ts';
 import { Grants } from './grants.ts';
 import { KubeEdge } from './kube-edge.ts';
-import type { RequestRecord } from './request-record.ts';
+import { RequestAudit } from './request-audit.ts';
 import { Routes } from './routes.ts';
 
 /** What the edge is configured with. Times are milliseconds. */
@@ -76,7 +75,7 @@ export interface EdgeRoleDeps {
     readonly ready: Promise<void>;
     onChange(callback: () => void): () => void;
   };
-  readonly facts: FactQueue;
+  readonly facts: FactLog;
   /** The clusters that this process serves itself. */
   readonly local: ServedClusters | undefined;
 }
@@ -147,7 +146,7 @@ export class EdgeRole implements AsyncDisposable {
         lockOnAgent: (agentId) => policy.lockOnAgent(agentId),
         isRegistered: (name) => this.#view?.get('kube_cluster', name)?.resource !== undefined,
       },
-      record: (record) => this.#record(record),
+      audit: new RequestAudit({ facts: deps.facts, edge: deps.agentId, clock }),
     });
     const facts = { clusterName: () => held.trust().clusterName, publicAddress: () => config.publicAddress };
     this.handlers = edgeFront({ kube, api: this.#api, facts, isReady: () => this.#isReady });
@@ -220,11 +219,6 @@ export class EdgeRole implements AsyncDisposable {
 
   #servedHere(name: string) {
     return this.#deps.local?.report().filter((cluster) => cluster.name === name) ?? [];
-  }
-
-  #record(record: RequestRecord): void {
-    const data = record.data(this.#deps.agentId);
-    if (data) this.#deps.facts.add(KubeRequestAudited(data), record.at, record.requestId);
   }
 
   #followAgents(): void {

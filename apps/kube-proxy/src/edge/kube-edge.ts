@@ -6,8 +6,10 @@ import type { Logger } from '@postern/telemetry';
 import type { Exchange } from '../listen/exchange.ts';
 import { refuseDiscovery, refuseKube } from '../listen/refuse.ts';
 import type { UpgradeExchange } from '../listen/tls-front.ts';
-import type { InFlight } from '../agent/serve.ts';
+import { ClientLeft } from '../forward/answers.ts';
+import { AuditUnavailable } from '../facts/fact-log.ts';
 import { refuseUpgrade, UnsupportedUpgrade } from '../forward/upgrade.ts';
+import type { AnswerHeaders } from '../forward/upstream.ts';
 import { authenticateUser } from '../request/authenticate.ts';
 import { authorize, type Authorization, type Authorized, needsBody } from '../request/authorize.ts';
 import { type ClientHeaders, InvalidHeaders, readClientHeaders } from '../request/client-headers.ts';
@@ -20,8 +22,11 @@ import { parseTarget } from '../request/target.ts';
 import type { OpenRequests } from '../streams/open-requests.ts';
 import type { LockOnAgent } from './agent-lock.ts';
 import { type AccessReviews, isAccessReview } from './access-review.ts';
+import { CountedUpgrade } from './counted-upgrade.ts';
 import { dispatch, type DispatchDeps, type Dispatched, dispatchUpgrade } from './dispatch.ts';
-import { type Recorder, RequestRecord } from './request-record.ts';
+import type { RequestAudit } from './request-audit.ts';
+import { RequestRecord } from './request-record.ts';
+import { startRequest } from './start-request.ts';
 import { TrackedRequest } from './tracked-request.ts';
 
 export const ClusterNotFound = failure(
@@ -57,7 +62,7 @@ export interface KubeEdgeDeps {
   readonly open: OpenRequests;
   readonly reviews: AccessReviews;
   readonly dispatch: DispatchDeps;
-  readonly record: Recorder;
+  readonly audit: RequestAudit;
 }
 
 /** A request that was read, and what is known of it so far. */
@@ -96,11 +101,12 @@ export class KubeEdge {
   }
 
   upgrade(exchange: UpgradeExchange): void {
+    const { audit } = this.#deps;
     const record = this.#newRecord(exchange);
     const refuse = (error: unknown) => {
       const refusal = this.#refused(record, error);
       if (!exchange.answer.isClosed) refuseUpgrade(exchange.answer, refusal);
-      this.#deps.record(record);
+      this.#tellRefused(record, refusal);
     };
     try {
       const incoming = this.#read(exchange, record);
@@ -108,25 +114,24 @@ export class KubeEdge {
       const authorized = authorize(this.#deps.decisions, this.#question(incoming), undefined);
       record.allowed(authorized, this.#deps.policy.revision());
       const tracked = this.#track(incoming, authorized);
+      const client = new CountedUpgrade(exchange.answer);
       const reply = {
-        client: exchange.answer,
+        client,
         via: (agentId: string) => tracked.goesVia(agentId, this.#deps.policy),
         begun: (status: number) => {
-          record.answered(status);
-          this.#deps.record(record);
+          record.begun(status);
+          audit.began(record);
         },
         done: (error: AppError | undefined) => {
           this.#deps.open.remove(tracked);
-          if (record.status !== 0) return;
-          if (error) record.failed(error, statusCode(error));
-          this.#deps.record(record);
+          if (error && record.status === 0) record.failed(error, statusCode(error));
+          Object.assign(record.traffic, client.traffic);
+          audit.ended(record, client.hasLeft ? ClientLeft() : error, tracked.cutBy);
         },
       };
-      this.#start(
-        tracked,
-        () => dispatchUpgrade(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply),
-        refuse,
-      );
+      const begin = () => dispatchUpgrade(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply);
+      const isGone = () => client.isClosed;
+      startRequest(this.#deps.open, { tracked, isGone, begin, refuse }, audit.beforeSending(record, true));
     } catch (error) {
       refuse(error);
     }
@@ -146,7 +151,9 @@ export class KubeEdge {
     record.about(principal, kubeCluster);
     const info = requestInfoOf(exchange.method, target);
     record.info = info;
+    this.#deps.audit.admit(record);
     const headers = readClientHeaders(exchange.rawHeaders);
+    record.userAgent = headers.userAgent;
     if (teleportCluster !== clusterName()) throw TeleportClusterNotFound(teleportCluster);
     const cluster = clusterNamed(kubeCluster);
     if (!cluster) throw ClusterNotFound(kubeCluster);
@@ -172,7 +179,7 @@ export class KubeEdge {
         incoming.record.allowed(authorized, this.#deps.policy.revision());
         this.#deps.reviews.send(exchange.answer, answer);
         incoming.record.answered(exchange.answer.status);
-        this.#deps.record(incoming.record);
+        this.#deps.audit.tell(incoming.record);
       }
     } catch (error) {
       this.#refuse(exchange, incoming.record, error);
@@ -183,26 +190,30 @@ export class KubeEdge {
     const { record } = incoming;
     record.allowed(authorized, this.#deps.policy.revision());
     const tracked = this.#track(incoming, authorized);
+    const { audit } = this.#deps;
+    const { answer } = exchange;
     const reply = {
       body: body ?? (exchange.hasBody ? exchange.body : undefined),
-      answer: exchange.answer,
+      answer,
       via: (agentId: string) => tracked.goesVia(agentId, this.#deps.policy),
-      begun: (status: number) => record.begun(status, this.#deps.record),
+      traffic: record.traffic,
+      begun: (status: number, headers: AnswerHeaders) => {
+        record.begun(status, headers['audit-id']);
+        audit.began(record);
+      },
       done: (error: AppError | undefined) => {
         this.#deps.open.remove(tracked);
-        if (error && exchange.answer.status === 0) {
-          if (!exchange.answer.sink.destroyed) refuseKube(exchange.answer, error);
-          record.failed(error, exchange.answer.status);
+        if (error && answer.status === 0) {
+          if (!answer.sink.destroyed) refuseKube(answer, error);
+          record.failed(error, answer.status);
         }
-        record.ended(this.#deps.record);
+        audit.ended(record, error, tracked.cutBy);
       },
     };
     const refuse = (error: unknown) => this.#refuse(exchange, record, error);
-    this.#start(
-      tracked,
-      () => dispatch(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply),
-      refuse,
-    );
+    const begin = () => dispatch(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply);
+    const isGone = () => answer.sink.destroyed;
+    startRequest(this.#deps.open, { tracked, isGone, begin, refuse }, audit.beforeSending(record));
   }
 
   #dispatched({ principal, cluster, info, headers, record }: Incoming, { decision }: Authorized): Dispatched {
@@ -211,6 +222,7 @@ export class KubeEdge {
       info,
       headers,
       clientAddress: record.address,
+      requestId: record.requestId,
       granted: {
         impersonation: { user: decision.kubeUser, groups: decision.kubeGroups },
         filter: decision.rules,
@@ -233,24 +245,6 @@ export class KubeEdge {
     return tracked;
   }
 
-  #start(
-    tracked: TrackedRequest,
-    begin: () => InFlight | Promise<InFlight>,
-    refuse: (error: unknown) => void,
-  ): void {
-    const giveUp = (error: unknown) => {
-      this.#deps.open.remove(tracked);
-      refuse(error);
-    };
-    try {
-      const flight = begin();
-      if (flight instanceof Promise) flight.then((begun) => tracked.began(begun), giveUp);
-      else tracked.began(flight);
-    } catch (error) {
-      giveUp(error);
-    }
-  }
-
   #refuse(exchange: Exchange, record: RequestRecord, error: unknown): void {
     const refusal = this.#refused(record, error);
     if (!exchange.answer.sink.destroyed) {
@@ -258,7 +252,12 @@ export class KubeEdge {
       (isDiscovering ? refuseDiscovery : refuseKube)(exchange.answer, refusal);
     }
     record.answered(exchange.answer.status);
-    this.#deps.record(record);
+    this.#tellRefused(record, refusal);
+  }
+
+  /** What is refused because nothing can be recorded cannot be either. */
+  #tellRefused(record: RequestRecord, refusal: AppError): void {
+    if (!AuditUnavailable.is(refusal)) this.#deps.audit.tell(record);
   }
 
   /** The refusal as the client is told it; with the id by which somebody who may can look up why. */

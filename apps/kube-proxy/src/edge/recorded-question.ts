@@ -46,6 +46,13 @@ export function decidedInstead(
   return { verb: attributes.verb, name: attributes.name.slice(0, 1024) };
 }
 
+/** What a client calls itself, in printable ASCII: whoever lists it must not have his terminal told what to do. */
+export function recordedUserAgent(userAgent: string): string {
+  return userAgent
+    .slice(0, maxNameCharacters)
+    .replaceAll(/[^\x20-\x7e]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
 function bounded(names: readonly string[]): string[] {
   return names.slice(0, maxGroups).map((name) => name.slice(0, maxNameCharacters));
 }

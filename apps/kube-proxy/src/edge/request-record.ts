@@ -9,12 +9,19 @@ import type { DataOf, KubeRequestAudited } from '@postern/contracts';
 import type { AppError } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import type { Exchange } from '../listen/exchange.ts';
+import type { Traffic } from '../forward/traffic.ts';
 import type { Authorized } from '../request/authorize.ts';
 import { isDiscovery, isLongLived, type RequestInfo } from '../request/request-info.ts';
-import { decidedInstead, recordedImpersonation, recordedLabels, rolesOf } from './recorded-question.ts';
+import {
+  decidedInstead,
+  recordedImpersonation,
+  recordedLabels,
+  recordedUserAgent,
+  rolesOf,
+} from './recorded-question.ts';
 
-/** Takes a finished record. */
-export type Recorder = (record: RequestRecord) => void;
+/** Whether it is known how a request ended. */
+type Outcome = DataOf<typeof KubeRequestAudited>['outcome'];
 
 /** What is known of one request, for its audit record. */
 export class RequestRecord {
@@ -28,7 +35,14 @@ export class RequestRecord {
   /** The labels that the decision goes by. */
   clusterLabels: AccessCluster['labels'] | undefined;
   asked: ImpersonationRequest | undefined;
+  userAgent = '';
   status = 0;
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
+  /** Whether something long-lived began, whose end is a fact of its own. */
+  isStream = false;
+  /** Whether what a terminal shows is kept. */
+  isRecorded = false;
+  #auditId = '';
   #principal: Principal | undefined;
   #cluster = '';
   #reason = '';
@@ -36,7 +50,6 @@ export class RequestRecord {
   #decision: KubeDecision | undefined;
   #attributes: KubeAttributes | undefined;
   #policyRevision = '';
-  #isRecorded = false;
 
   constructor(
     requestId: string,
@@ -55,11 +68,30 @@ export class RequestRecord {
     this.#cluster = cluster;
   }
 
+  get user(): string {
+    return (this.#principal && userNameOf(this.#principal)) ?? '';
+  }
+
+  get cluster(): string {
+    return this.#cluster;
+  }
+
+  get kubeUser(): string {
+    return this.#isAllowed && this.#decision?.allowed ? this.#decision.kubeUser : '';
+  }
+
+  get durationMs(): number {
+    return Math.round((performance.now() - this.#startedMs) * 100) / 100;
+  }
+
+  /** Not so for requests nobody asks about later: discovery, and those of unknown clients. */
+  get isAudited(): boolean {
+    return this.#principal !== undefined && !(this.info && isDiscovery(this.info));
+  }
+
   /** Whether it is recorded that our rules, and not what is behind them, refused it. */
   get isExplainable(): boolean {
-    return (
-      !this.#isAllowed && this.#decision !== undefined && this.#principal !== undefined && this.#isAudited
-    );
+    return !this.#isAllowed && this.#decision !== undefined && this.isAudited;
   }
 
   /** A decision, and about what. One that refuses is the last. */
@@ -77,6 +109,7 @@ export class RequestRecord {
 
   refused(error: AppError, policyRevision: string): void {
     this.#reason = error.code;
+    this.#auditId = '';
     if (this.#decision && !this.#isAllowed) this.#policyRevision = policyRevision;
   }
 
@@ -90,22 +123,22 @@ export class RequestRecord {
     this.status = status;
   }
 
-  /** The answer began. Streams are recorded now: what is recorded at their end would come hours too late. */
-  begun(status: number, record: Recorder): void {
+  /** It goes to the API server, whose audit log has it under the same id. */
+  sent(): void {
+    this.#auditId = this.requestId;
+  }
+
+  /** The answer began; the API server says under which id it knows the request, should it be another. */
+  begun(status: number, auditId?: string | string[]): void {
     this.status = status;
-    if (this.info && isLongLived(this.info)) this.ended(record);
+    this.isStream = status === 101 || (this.info !== undefined && isLongLived(this.info) && status === 200);
+    if (typeof auditId === 'string' && auditId !== '')
+      this.#auditId = auditId.slice(0, 64).replaceAll('\0', '');
   }
 
-  ended(record: Recorder): void {
-    if (this.#isRecorded) return;
-    this.#isRecorded = true;
-    record(this);
-  }
-
-  /** Undefined for requests nobody asks about later: discovery, and those of unknown clients. */
-  data(edge: string): DataOf<typeof KubeRequestAudited> | undefined {
+  /** The record as things stand. */
+  data(edge: string, outcome: Outcome = 'known'): DataOf<typeof KubeRequestAudited> {
     const { info } = this;
-    if (!this.#principal || !this.#isAudited) return undefined;
     const decision = this.#decision;
     // What the roles would have granted to a request that was refused for another reason was granted to nobody.
     const granted = this.#isAllowed && decision?.allowed ? decision : undefined;
@@ -113,8 +146,9 @@ export class RequestRecord {
     const decided = info && decidedInstead(info, this.#attributes);
     const data: DataOf<typeof KubeRequestAudited> = {
       requestId: this.requestId,
-      user: userNameOf(this.#principal) ?? '',
-      session: this.#principal.session ?? '',
+      auditId: this.#auditId,
+      user: this.user,
+      session: this.#principal?.session ?? '',
       cluster: this.#cluster,
       decision: this.#isAllowed ? 'allow' : 'deny',
       reason: this.#reason,
@@ -131,19 +165,20 @@ export class RequestRecord {
       impersonate: recordedImpersonation(this.asked),
       kubeUser: granted?.kubeUser ?? '',
       kubeGroups: [...(granted?.kubeGroups ?? [])],
+      outcome,
       status: this.status,
-      durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
+      isStream: this.isStream,
+      durationMs: this.durationMs,
+      bytesIn: this.traffic.bytesIn,
+      bytesOut: this.traffic.bytesOut,
       policyRevision: this.#policyRevision,
       edge,
       sourceIp: this.address,
+      userAgent: recordedUserAgent(this.userAgent),
     };
     // Not by spreading, which would cost more than all the rest.
     if (labels) data.clusterLabels = labels;
     if (decided) data.decided = decided;
     return data;
-  }
-
-  get #isAudited(): boolean {
-    return !(this.info && isDiscovery(this.info));
   }
 }

@@ -34,6 +34,11 @@ export class TrackedRequest implements OpenRequest {
     if (lock) this.cut(AgentLocked(this.cluster, lock));
   }
 
+  /** Why it must not go on, where something has cut it. */
+  get cutBy(): AppError | undefined {
+    return this.#cutBy;
+  }
+
   began(flight: InFlight): void {
     this.#flight = flight;
     if (this.#cutBy) flight.cut(this.#cutBy);

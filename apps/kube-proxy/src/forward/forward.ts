@@ -6,6 +6,7 @@ import type { Answer } from '../listen/exchange.ts';
 import { BadGateway, ClientLeft, UpstreamTimeout, UpstreamUnreachable } from './answers.ts';
 import type { BodyFilter } from './body-filter.ts';
 import { responseHeaders } from './response-headers.ts';
+import type { Traffic } from './traffic.ts';
 import type { AnswerHeaders, Upstream, UpstreamRequest } from './upstream.ts';
 
 /** One request to forward, and what is told about it. */
@@ -20,6 +21,8 @@ export interface Forward extends Attempt {
   readonly retry?: ((error: Error) => Attempt | undefined) | undefined;
   /** Whether the answer is a watch: when cut between two events it ends with an ERROR event, which clients understand. */
   readonly endsWithEvent?: boolean | undefined;
+  /** Where what passes is counted. */
+  readonly traffic?: Traffic | undefined;
   /** Told once, when the answer begins. */
   readonly begun?: ((status: number, headers: AnswerHeaders) => void) | undefined;
   /** Told once, when all is over. The error is what the client should be told if `answer.status` is still 0. */
@@ -62,9 +65,10 @@ class Flight implements Dispatcher.DispatchHandler {
   }
 
   start({ upstream, request }: Attempt): void {
-    const { body } = this.#options;
+    const { body, traffic } = this.#options;
     this.#attempts += 1;
-    const sent = body === undefined ? null : Buffer.isBuffer(body) ? body : detached(body);
+    const sent = body === undefined ? null : Buffer.isBuffer(body) ? body : detached(body, traffic);
+    if (traffic && Buffer.isBuffer(body)) traffic.bytesIn = body.length;
     upstream.dispatch({ ...request, body: sent }, this);
   }
 
@@ -107,6 +111,7 @@ class Flight implements Dispatcher.DispatchHandler {
     const kept = this.#filter ? this.#filter.push(chunk) : chunk;
     if (!kept) return;
     if (this.#isEvents) this.#isAtEvent = kept[kept.length - 1] === newline;
+    this.#count(kept);
     if (!this.#options.answer.sink.write(kept)) controller.pause();
   }
 
@@ -114,8 +119,10 @@ class Flight implements Dispatcher.DispatchHandler {
     if (this.#isDone) return;
     const rest = this.#filter?.end();
     const { sink } = this.#options.answer;
-    if (rest) sink.end(rest);
-    else sink.end();
+    if (rest) {
+      this.#count(rest);
+      sink.end(rest);
+    } else sink.end();
     this.#finish(undefined);
   }
 
@@ -135,6 +142,11 @@ class Flight implements Dispatcher.DispatchHandler {
     return this.#controller === undefined
       ? !isStream(this.#options.body) || this.#isUnread()
       : this.#isIdempotent;
+  }
+
+  #count(sent: Buffer): void {
+    const { traffic } = this.#options;
+    if (traffic) traffic.bytesOut += sent.length;
   }
 
   #isUnread(): boolean {
@@ -175,14 +187,18 @@ function isStream(body: Readable | Buffer | undefined): boolean {
  * The body behind a stream of its own: undici destroys the stream it is given when the answer comes early, and the
  * client's connection would go with it before the answer is out.
  */
-function detached(body: Readable): Readable {
+function detached(body: Readable, traffic: Traffic | undefined): Readable {
   const copy = new PassThrough();
   body.pipe(copy);
+  const count = (chunk: Buffer) => {
+    if (traffic) traffic.bytesIn += chunk.length;
+  };
+  body.on('data', count);
   body.once('error', (error) => copy.destroy(error));
   body.once('close', () => {
     if (!body.readableEnded) copy.destroy(ClientLeft());
   });
-  copy.once('close', () => body.unpipe(copy));
+  copy.once('close', () => body.unpipe(copy).off('data', count));
   copy.on('error', () => undefined);
   return copy;
 }

@@ -1,7 +1,7 @@
 import type { FactBatch, FactMessage, Selector, ViewEntry } from '@postern/contracts';
 import { compileSelector } from '@postern/access';
 import type { EdgeBus } from '../../src/edge/edge-role.ts';
-import type { DurablePublisher } from '../../src/streams/fact-queue.ts';
+import type { DurablePublisher } from '../../src/facts/fact-queue.ts';
 import type { OpenView } from '../../src/views.ts';
 
 type Handler = Parameters<EdgeBus['subscribe']>[2];
@@ -18,8 +18,12 @@ export class MemoryBus implements EdgeBus, DurablePublisher {
     }
   }
 
-  async publishDurable(_subject: string, { facts }: FactBatch): Promise<void> {
-    this.facts.push(...facts);
+  /** Whether facts are refused, as while the real bus is away. */
+  isAway = false;
+
+  async publishDurable(_subject: string, message: Uint8Array): Promise<void> {
+    if (this.isAway) throw new Error('nobody answers');
+    this.facts.push(...(JSON.parse(Buffer.from(message).toString()) as FactBatch).facts);
   }
 
   async request(): Promise<unknown> {

@@ -5,6 +5,7 @@ import { systemClock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
 import { PolicyTables } from '@postern/policy';
 import { silentTelemetry } from '@postern/telemetry';
+import { type FactSettings, openFacts } from '../../src/facts/open-facts.ts';
 import type { EdgeConfig } from '../../src/service.ts';
 import { type EdgeService, edgeService, kubeService, type KubeService } from '../../src/service.ts';
 import { type EchoApiServer, startEchoApiServer } from './echo-api-server.ts';
@@ -46,6 +47,11 @@ export interface RigOptions {
   readonly shape?: 'together' | 'split';
   readonly edge?: Partial<EdgeConfig>;
   readonly allowedCommands?: readonly string[];
+  /** Where the journal of facts is; a temporary folder without it. */
+  readonly dataDir?: string;
+  readonly facts?: Partial<
+    Pick<FactSettings, 'maxBytes' | 'syncMs' | 'onFull' | 'maxQueued' | 'segmentBytes'>
+  >;
 }
 
 // oxlint-disable-next-line max-lines-per-function -- it wires a whole process together, step by step
@@ -53,6 +59,8 @@ export async function startRig({
   shape = 'together',
   edge: edgeConfig = {},
   allowedCommands = [],
+  dataDir,
+  facts: factSettings = {},
 }: RigOptions = {}): Promise<Rig> {
   const stack = new AsyncDisposableStack();
   const pki = await createPki();
@@ -66,8 +74,14 @@ export async function startRig({
   const kubeconfigs = new Map<string, string>();
   const policy = { ageMs: 0 };
   let revision = 0;
-  const base = { clock: systemClock, telemetry, bus, openView: resources.openView };
   const edgeId = 'edge-1';
+  const facts = stack.use(
+    await openFacts(
+      { bus, clock: systemClock, log: telemetry.log, agentId: edgeId },
+      { dataDir, maxBytes: 64 * 1024 * 1024, syncMs: 1000, onFull: 'refuse', ...factSettings },
+    ),
+  );
+  const base = { clock: systemClock, telemetry, bus, facts, openView: resources.openView };
   const agentId = shape === 'together' ? edgeId : 'agent-1';
   const edgeHeld = await pki.held(edgeId, shape === 'together' ? ['Proxy', 'Kube'] : ['Proxy']);
   const agentHeld = shape === 'together' ? edgeHeld : await pki.held(agentId, ['Kube']);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { formatAddress, readConfig } from '@postern/config';
 import { kubeProxyConfig, kubeProxyService, serviceConfigOf, viewsOf } from '@postern/kube-proxy';
 import { type Host, joinCluster, nodeName, type Started } from './host.ts';
@@ -37,7 +38,7 @@ async function placeOf({ config, env, joinUrls }: Host): Promise<Record<string, 
     POSTERN_KUBE_ALLOW_LOOPBACK: isLoopback(towards) ? 'yes' : 'no',
     POSTERN_RESOURCE_URL: '',
     POSTERN_JOIN_TOKEN_FILE: '',
-    POSTERN_DATA_DIR: '',
+    POSTERN_DATA_DIR: join(config.teleport.dataDir, 'kube'),
   };
 }
 

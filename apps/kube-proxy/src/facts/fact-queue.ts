@@ -1,27 +1,36 @@
-import { agentSubjects, type FactBatch, type FactMessage, type NewEvent } from '@postern/contracts';
-import { messageOf, uuidv7 } from '@postern/core';
+import { agentSubjects, carrierOf } from '@postern/contracts';
+import { messageOf } from '@postern/core';
 import type { Logger } from '@postern/telemetry';
-import { sizeOf } from './fact-size.ts';
+import { idOf } from './frames.ts';
 
-/** The part of the bus that facts need. */
+/** The part of the bus that facts need. The message is a `FactBatch` as JSON. */
 export interface DurablePublisher {
-  publishDurable(subject: string, message: FactBatch, options: { msgId: string }): Promise<unknown>;
+  publishDurable(subject: string, message: Uint8Array, options: { msgId: string }): Promise<unknown>;
 }
 
-export interface FactQueueDeps {
+export interface FactQueueDeps<Source> {
   readonly bus: DurablePublisher;
   readonly log: Logger;
   readonly agentId: string;
+  /** Told where the facts came from that are kept by the bus now. */
+  readonly acknowledged: (sources: readonly Source[]) => void;
 }
 
-/** Facts of one type that travel together, and again under the same id when it is not known whether they arrived. */
-interface Batch {
+/** A fact as JSON, its id first. */
+export interface QueuedFact<Source> {
   readonly type: string;
-  readonly facts: FactMessage[];
+  readonly text: string;
+  readonly source: Source;
+}
+
+/** Facts that travel together, and again under the same id when it is not known whether they arrived. */
+interface Batch<Source> {
+  readonly carrier: string;
+  readonly texts: string[];
+  readonly sources: Source[];
   bytes: number;
 }
 
-const maxBacklog = 20_000;
 const maxBatchesInFlight = 8;
 // An acknowledged message costs the edge more than the request it tells of; a hundred of them share that cost.
 const maxBatchFacts = 100;
@@ -32,32 +41,22 @@ const firstRetryMs = 250;
 // A broken connection is back within a second or two, and facts should not wait in memory for longer than they must.
 const maxRetryMs = 2_000;
 
-/**
- * Publishes facts with acknowledgement, beside the data path and never in its way. While the bus is away they wait, up to
- * a bound; what is over the bound is counted and told in the log, never dropped in silence.
- */
-export class FactQueue implements AsyncDisposable {
-  readonly #deps: FactQueueDeps;
-  /** By type, the batch that still takes facts. */
-  readonly #open = new Map<string, Batch>();
-  readonly #full: Batch[] = [];
+/** Publishes facts with acknowledgement, beside the data path and never in its way. Whoever adds them bounds their number. */
+export class FactQueue<Source> implements AsyncDisposable {
+  readonly #deps: FactQueueDeps<Source>;
+  /** By the subject they travel under, the batch that still takes facts. */
+  readonly #open = new Map<string, Batch<Source>>();
+  readonly #full: Batch<Source>[] = [];
   readonly #idle: (() => void)[] = [];
   #backlog = 0;
   #inFlight = 0;
   #retryMs = 0;
   #retryTimer: NodeJS.Timeout | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
-  #lost = 0;
-  #lostReported = 0;
   #isClosed = false;
 
-  constructor(deps: FactQueueDeps) {
+  constructor(deps: FactQueueDeps<Source>) {
     this.#deps = deps;
-  }
-
-  /** How many facts were given up because the backlog was full. */
-  get lost(): number {
-    return this.#lost;
   }
 
   /** How many facts nobody has acknowledged yet. */
@@ -65,23 +64,18 @@ export class FactQueue implements AsyncDisposable {
     return this.#backlog;
   }
 
-  /** `id` is the event's id: the same fact twice is recorded once. */
-  add({ type, v, data }: NewEvent<string, object>, at: Date, id: string = uuidv7(at.getTime())): void {
-    if (this.#backlog >= maxBacklog) {
-      this.#lost += 1;
-      return;
-    }
-    const fact = { id, type, v, at: at.toISOString(), data: data as FactMessage['data'] };
-    const bytes = sizeOf(fact.data);
-    const batch = this.#batchFor(type, bytes);
-    batch.facts.push(fact);
+  add({ type, text, source }: QueuedFact<Source>): void {
+    const bytes = Buffer.byteLength(text) + 1;
+    const batch = this.#batchFor(carrierOf(type), bytes);
+    batch.texts.push(text);
+    batch.sources.push(source);
     batch.bytes += bytes;
     this.#backlog += 1;
-    if (batch.facts.length >= maxBatchFacts) this.#seal(batch);
+    if (batch.texts.length >= maxBatchFacts) this.#seal(batch);
     else this.#lingerTimer ??= setTimeout(() => this.#sealAll(), lingerMs);
   }
 
-  /** Waits until everything is published, for at most `ms`. */
+  /** Waits until everything is acknowledged, for at most `ms`. */
   async flush(ms: number): Promise<void> {
     this.#sealAll();
     if (this.#backlog === 0) return;
@@ -99,20 +93,20 @@ export class FactQueue implements AsyncDisposable {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#lingerTimer);
     if (this.#backlog > 0)
-      this.#deps.log.error('facts were not published before the end', { count: this.#backlog });
+      this.#deps.log.warn('facts were not published before the end', { count: this.#backlog });
   }
 
-  #batchFor(type: string, bytes: number): Batch {
-    const open = this.#open.get(type);
+  #batchFor(carrier: string, bytes: number): Batch<Source> {
+    const open = this.#open.get(carrier);
     if (open && open.bytes + bytes <= maxBatchBytes) return open;
     if (open) this.#seal(open);
-    const batch: Batch = { type, facts: [], bytes: 0 };
-    this.#open.set(type, batch);
+    const batch: Batch<Source> = { carrier, texts: [], sources: [], bytes: 0 };
+    this.#open.set(carrier, batch);
     return batch;
   }
 
-  #seal(batch: Batch): void {
-    this.#open.delete(batch.type);
+  #seal(batch: Batch<Source>): void {
+    this.#open.delete(batch.carrier);
     this.#full.push(batch);
     this.#pump();
   }
@@ -132,15 +126,16 @@ export class FactQueue implements AsyncDisposable {
     if (this.#backlog === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #publish(batch: Batch): Promise<void> {
+  async #publish(batch: Batch<Source>): Promise<void> {
     this.#inFlight += 1;
-    const { type, facts } = batch;
+    const { carrier, texts, sources } = batch;
     try {
-      const subject = agentSubjects.fact(this.#deps.agentId, type);
-      await this.#deps.bus.publishDurable(subject, { facts }, { msgId: facts[0]!.id });
-      this.#backlog -= facts.length;
+      const subject = agentSubjects.fact(this.#deps.agentId, carrier);
+      const message = Buffer.from(`{"facts":[${texts.join(',')}]}`);
+      await this.#deps.bus.publishDurable(subject, message, { msgId: idOf(texts[0]!) });
+      this.#backlog -= texts.length;
       this.#retryMs = 0;
-      this.#reportLost();
+      this.#deps.acknowledged(sources);
     } catch (error) {
       // The very same batch goes again: part of it under the same id would be taken for all of it.
       this.#full.unshift(batch);
@@ -159,13 +154,5 @@ export class FactQueue implements AsyncDisposable {
       this.#pump();
     }, this.#retryMs);
     this.#retryTimer.unref();
-  }
-
-  #reportLost(): void {
-    if (this.#lost === this.#lostReported) return;
-    this.#deps.log.error('facts were lost because the backlog was full', {
-      count: this.#lost - this.#lostReported,
-    });
-    this.#lostReported = this.#lost;
   }
 }
