@@ -47,20 +47,19 @@ export interface RigOptions {
   readonly shape?: 'together' | 'split';
   readonly edge?: Partial<EdgeConfig>;
   readonly allowedCommands?: readonly string[];
-  /** Where the journal of facts is; a temporary folder without it. */
-  readonly dataDir?: string;
   readonly facts?: Partial<
     Pick<FactSettings, 'maxBytes' | 'syncMs' | 'onFull' | 'maxQueued' | 'segmentBytes'>
   >;
 }
+
+const factDefaults: FactSettings = { dataDir: undefined, maxBytes: 2 ** 26, syncMs: 1000, onFull: 'refuse' };
 
 // oxlint-disable-next-line max-lines-per-function -- it wires a whole process together, step by step
 export async function startRig({
   shape = 'together',
   edge: edgeConfig = {},
   allowedCommands = [],
-  dataDir,
-  facts: factSettings = {},
+  facts: settings = {},
 }: RigOptions = {}): Promise<Rig> {
   const stack = new AsyncDisposableStack();
   const pki = await createPki();
@@ -75,12 +74,8 @@ export async function startRig({
   const policy = { ageMs: 0 };
   let revision = 0;
   const edgeId = 'edge-1';
-  const facts = stack.use(
-    await openFacts(
-      { bus, clock: systemClock, log: telemetry.log, agentId: edgeId },
-      { dataDir, maxBytes: 64 * 1024 * 1024, syncMs: 1000, onFull: 'refuse', ...factSettings },
-    ),
-  );
+  const factDeps = { bus, clock: systemClock, log: telemetry.log, agentId: edgeId };
+  const facts = stack.use(await openFacts(factDeps, { ...factDefaults, ...settings }));
   const base = { clock: systemClock, telemetry, bus, facts, openView: resources.openView };
   const agentId = shape === 'together' ? edgeId : 'agent-1';
   const edgeHeld = await pki.held(edgeId, shape === 'together' ? ['Proxy', 'Kube'] : ['Proxy']);
