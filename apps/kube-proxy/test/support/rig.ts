@@ -47,9 +47,7 @@ export interface RigOptions {
   readonly shape?: 'together' | 'split';
   readonly edge?: Partial<EdgeConfig>;
   readonly allowedCommands?: readonly string[];
-  readonly facts?: Partial<
-    Pick<FactSettings, 'maxBytes' | 'syncMs' | 'onFull' | 'maxQueued' | 'segmentBytes'>
-  >;
+  readonly facts?: Partial<FactSettings>;
 }
 
 const factDefaults: FactSettings = { dataDir: undefined, maxBytes: 2 ** 26, syncMs: 1000, onFull: 'refuse' };
