@@ -18,6 +18,7 @@ export interface AttemptsDeps {
 
 const defaultAttempts = 5;
 const longestPauseMs = 5000;
+const tellDroppedEveryMs = 10_000;
 
 /**
  * Tries messages until they are done, as the table of failures says: what is unavailable is waited out, what may pass is tried
@@ -25,6 +26,8 @@ const longestPauseMs = 5000;
  */
 export class Attempts {
   readonly #deps: AttemptsDeps;
+  #dropped = 0;
+  #toldAt: number | undefined;
 
   constructor(deps: AttemptsDeps) {
     this.#deps = deps;
@@ -54,7 +57,7 @@ export class Attempts {
   async #failed(message: JsMsg, error: unknown, failures: number): Promise<void> {
     const then = failureKinds[toAppError(error).kind].consumer;
     if (then === 'ack') return message.ack();
-    if (then === 'term') return this.#park(message, error);
+    if (then === 'term') return this.#park(message, error, this.#deps.options.maxParkedOfSubject);
     if (then !== 'delay' && failures >= (this.#deps.options.attempts ?? defaultAttempts))
       return this.#park(message, error);
     this.#warn('a message is tried again', message, error);
@@ -63,8 +66,8 @@ export class Attempts {
   }
 
   /** The message is kept before the server forgets it. While it cannot be kept it is not let go. */
-  async #park(message: JsMsg, error: unknown): Promise<void> {
-    const { options, metrics, log, signal, streamCreated } = this.#deps;
+  async #park(message: JsMsg, error: unknown, mostOfSubject?: number): Promise<void> {
+    const { options, metrics, signal, streamCreated } = this.#deps;
     const { code } = toAppError(error);
     const parked = parkedMessage(message, {
       consumer: options.durable,
@@ -75,7 +78,7 @@ export class Attempts {
     for (let failures = 1; ; failures += 1) {
       if (signal.aborted) return message.nak();
       try {
-        await options.parking.park(parked);
+        if (!(await options.parking.park(parked, mostOfSubject))) return this.#drop(message, error);
         break;
       } catch (failed) {
         this.#warn('a message cannot be parked and is kept', message, failed);
@@ -83,11 +86,36 @@ export class Attempts {
       }
     }
     metrics.parked();
-    const { stream, durable } = options;
-    const { subject, seq: sequence } = message;
-    log?.error('a message was parked', { stream, durable, subject, sequence, code, error: messageOf(error) });
+    this.#alarm('a message was parked', message, error);
     message.term(messageOf(error).slice(0, 200));
     options.onParked?.();
+  }
+
+  /** Whoever floods the consumer with what never passes floods neither the parking nor, but once in a while, the log. */
+  #drop(message: JsMsg, error: unknown): void {
+    this.#deps.metrics.dropped();
+    this.#dropped += 1;
+    const now = performance.now();
+    if (this.#toldAt === undefined || now - this.#toldAt > tellDroppedEveryMs) {
+      this.#toldAt = now;
+      this.#alarm('messages are dropped: too many of their sender are parked', message, error);
+    }
+    message.term('dropped: too many are parked');
+  }
+
+  #alarm(text: string, { subject, seq: sequence }: JsMsg, error: unknown): void {
+    const { stream, durable } = this.#deps.options;
+    const dropped = this.#dropped;
+    const { code } = toAppError(error);
+    this.#deps.log?.error(text, {
+      stream,
+      durable,
+      subject,
+      sequence,
+      dropped,
+      code,
+      error: messageOf(error),
+    });
   }
 
   #warn(text: string, { subject }: JsMsg, error: unknown): void {

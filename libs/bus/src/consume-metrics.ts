@@ -16,6 +16,7 @@ export class ConsumerMetrics implements Disposable {
   readonly #labels: { readonly durable: string };
   readonly #handled: Counter | undefined;
   readonly #parked: Counter | undefined;
+  readonly #dropped: Counter | undefined;
   readonly #stops: (() => void)[] = [];
   #info: Info | undefined;
   #doneAt = Date.now();
@@ -28,6 +29,9 @@ export class ConsumerMetrics implements Disposable {
     });
     this.#parked = meter?.createCounter('bus_parked_total', {
       description: 'Messages parked after their handler kept failing.',
+    });
+    this.#dropped = meter?.createCounter('bus_dropped_total', {
+      description: 'Messages that will never pass, dropped since too many of their sender are parked.',
     });
     const gauge = (name: string, description: string, valueOf: (info: Info) => number) => {
       const made = meter?.createObservableGauge(name, { description });
@@ -55,6 +59,10 @@ export class ConsumerMetrics implements Disposable {
 
   parked(): void {
     this.#parked?.add(1, this.#labels);
+  }
+
+  dropped(): void {
+    this.#dropped?.add(1, this.#labels);
   }
 
   /** `waitingSince` is when the stream got the oldest message that waits here. */

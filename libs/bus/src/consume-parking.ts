@@ -22,8 +22,11 @@ export interface ParkedMessage {
 
 /** Where messages go that cannot be handled: libs/event-store keeps them in the consumer's database. */
 export interface Parking {
-  /** Keeps a message; the consumer lets it go only when this is done, and tries again when it fails. */
-  park(message: ParkedMessage): Promise<void>;
+  /**
+   * Keeps a message; the consumer lets it go only when this is done, and tries again when it fails. With `mostOfSubject` it answers
+   * false, and keeps nothing, where as many of the same subject are kept already, or too many of the consumer.
+   */
+  park(message: ParkedMessage, mostOfSubject?: number): Promise<boolean>;
   /** Calls back with each message of the consumer that is to be tried again; what is thrown is its new failure. */
   onRetry(consumer: string, handle: (message: ParkedMessage) => Promise<void>): Disposable;
 }

@@ -19,6 +19,12 @@ export interface ConsumeBase {
   readonly ackWaitMs?: number;
   /** How long one call of the handler may take before its messages are left to other replicas, in milliseconds. */
   readonly hungAfterMs?: number;
+  /**
+   * Of messages that will never pass, how many of one subject are parked. Set where the sender of a subject is not trusted with
+   * stopping the consumer: what it sends beyond that is dropped, counted and told in the log. What fails for another reason, above
+   * all a bug of ours, is parked all the same.
+   */
+  readonly maxParkedOfSubject?: number;
   /** How often a failing handler is called again before the message is parked; unavailability is waited out instead. */
   readonly attempts?: number;
 }

@@ -305,6 +305,40 @@ describe('a message that cannot be handled', () => {
     await until('it is parked and the next one handled', () => kept.parked.length === 1 && got.length === 1);
   });
 
+  test('is dropped, with an alarm, when its sender has its share of parked ones (E-10)', async () => {
+    await publish('flood', 5);
+    await publishRaw('flood', '{"index":9}');
+    const kept = parking();
+    const got: number[] = [];
+    await using _ = start('flood', {
+      parking: kept,
+      maxParkedOfSubject: 2,
+      handler: async ([message]) => {
+        if (indexOf(message!) < 5) throw Refused();
+        got.push(indexOf(message!));
+      },
+    });
+    await until('the good one is handled', () => got.length === 1);
+    expect(kept.parked).toHaveLength(2);
+    const alarms = telemetry.lines.filter(
+      (line) => line.includes('messages are dropped') && line.includes('agent.flood.'),
+    );
+    expect(alarms).toHaveLength(1);
+    await until('nothing is left', async () => (await unfinished('flood')) === 0);
+  });
+
+  test('of a broken handler is parked past the share of its sender', async () => {
+    await publish('bug', 3);
+    const kept = parking();
+    await using _ = start('bug', {
+      parking: kept,
+      maxParkedOfSubject: 1,
+      attempts: 1,
+      handler: () => Promise.reject(Broken()),
+    });
+    await until('all are parked', () => kept.parked.length === 3);
+  });
+
   test('is there for the next replica when the one that had it goes before it is parked', async () => {
     await publish('p4', 1);
     const never = memoryParking<ParkedMessage>(() => true);

@@ -121,6 +121,29 @@ describe('a parked message', () => {
     await parking.park(message({ consumer: 'test__others' }));
   });
 
+  test('of a sender that has its share already is not taken, while those of others are', async () => {
+    const parking = openOne();
+    const [mine, others] = [{ subject: 'agent.mine.fact.X' }, { subject: 'agent.others.fact.X' }];
+    const first = message(mine);
+    expect([await parking.park(first, 2), await parking.park(message(mine), 2)]).toEqual([true, true]);
+    expect(await parking.park(message(mine), 2)).toBe(false);
+    expect(await parking.park({ ...first, deliveries: 2 }, 2)).toBe(true);
+    expect(await parking.park(message(others), 2)).toBe(true);
+    // What failed for another reason has no share.
+    expect(await parking.park(message(mine))).toBe(true);
+    expect(await parked()).toHaveLength(4);
+  });
+
+  test('with a share leaves half of the places to those without, however many senders there are', async () => {
+    const parking = openOne();
+    await parking.park(message());
+    await sql`insert into es_parked select gen_random_uuid(), consumer, stream, stream_created, js_seq, subject || n, headers,
+      '', is_whole, event_id, aggregate, deliveries, error_code, error, program, tries
+      from es_parked, generate_series(1, 4999) n`.execute(store.db);
+    expect(await parking.park(message(), 100)).toBe(false);
+    expect(await parking.park(message())).toBe(true);
+  });
+
   test('is counted by consumer in the metrics', async () => {
     const telemetry = silentTelemetry();
     const parking = scope.use(openParking({ store, telemetry, pollMs: 20 }));

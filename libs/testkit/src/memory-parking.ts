@@ -11,7 +11,7 @@ interface Parked {
 /** Parked messages in memory, for tests of consumers that have no database. */
 export interface MemoryParking<Message extends Parked = Parked> {
   readonly parked: readonly Message[];
-  park(message: Message): Promise<void>;
+  park(message: Message, mostOfSubject?: number): Promise<boolean>;
   onRetry(consumer: string, handle: (message: Message) => Promise<void>): Disposable;
   /** Hands a message to its consumer again, as a person asks for; what the handler throws is thrown here. */
   retry(message: Message): Promise<void>;
@@ -23,9 +23,12 @@ export function memoryParking<Message extends Parked = Parked>(isFull = () => fa
   const handlers = new Map<string, (message: Message) => Promise<void>>();
   return {
     parked,
-    async park(message) {
+    async park(message, mostOfSubject = Infinity) {
       if (isFull()) throw new Error('the parking is full');
+      const ofSubject = parked.filter(({ subject }) => subject === message.subject);
+      if (ofSubject.length >= mostOfSubject) return false;
       parked.push(message);
+      return true;
     },
     onRetry(consumer, handle) {
       handlers.set(consumer, handle);

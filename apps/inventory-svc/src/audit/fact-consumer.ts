@@ -30,6 +30,12 @@ interface FactDeps {
   readonly clock: Clock;
 }
 
+/**
+ * Of one edge, one type and one stream. Many more are what a newer edge sends to an older service while both are upgraded, each with
+ * a hundred facts; one that is hostile cannot stop the recording of everybody's facts by it.
+ */
+const maxParkedOfSubject = 1000;
+
 /** The recording of facts, for as long as it is open. */
 interface RecordedFacts extends AsyncDisposable {
   /** Resolves when the server knows every consumer. */
@@ -76,6 +82,7 @@ export function consumeFacts({
       parking,
       maxBatch: 500,
       maxPending: 2_000,
+      maxParkedOfSubject,
       async handler(messages) {
         const refused = await record(messages);
         if (refused.length === 0) return;

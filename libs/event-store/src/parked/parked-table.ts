@@ -17,11 +17,19 @@ function columnsWith(body: RawBuilder<unknown>): RawBuilder<unknown> {
   retry_asked_at is not null as "isRetrying"`;
 }
 
-/** Keeps a message. The same one again only counts. False when the consumer has too many already. */
+/** How many there may be already where one more is kept. */
+export interface ParkedBounds {
+  readonly ofConsumer: number;
+  /** Of the subject of the message; without it as many as of the consumer. */
+  readonly ofSubject?: number | undefined;
+}
+
+/** Keeps a message. The same one again only counts. False when there are too many already. */
 export async function insertParked<Db>(
   db: Kysely<Db>,
   message: ParkedMessage,
   program: string,
+  { ofConsumer, ofSubject = ofConsumer }: ParkedBounds = { ofConsumer: maxParkedPerConsumer },
 ): Promise<boolean> {
   const { consumer, stream, streamCreated, sequence, deliveries } = message;
   const body = Buffer.from(message.body.subarray(0, maxBodyBytes));
@@ -35,7 +43,9 @@ export async function insertParked<Db>(
       ${storable(message.subject)}, ${headers}::jsonb, ${body}::bytea, ${message.body.length <= maxBodyBytes}::boolean,
       ${storable(message.eventId).slice(0, 200)}, ${storable(message.aggregate)}, ${deliveries}::int,
       ${message.code}, ${storable(message.error).slice(0, 2000)}, ${program}
-    where (select count(*) from es_parked where consumer = ${consumer}) < ${maxParkedPerConsumer}::int
+    where (select count(*) < ${ofConsumer}::int
+        and count(*) filter (where subject = ${storable(message.subject)}) < ${ofSubject}::int
+        from es_parked where consumer = ${consumer})
       or exists (select 1 from es_parked where id = ${parkedId(message)}::uuid)
     on conflict (id) do update set deliveries = excluded.deliveries, error_code = excluded.error_code,
       error = excluded.error, program = excluded.program`.execute(db);

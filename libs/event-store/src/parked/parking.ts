@@ -78,11 +78,20 @@ export class Parking<Db = unknown> implements AsyncDisposable {
     this.#running = this.#run();
   }
 
-  /** Keeps a message. Once this is done the message is nobody else's to keep. */
-  async park(message: ParkedMessage): Promise<void> {
-    const isKept = await insertParked(this.store.db, message, this.#program);
-    if (!isKept) throw TooManyParked(message.consumer);
-    this.#poked.resolve();
+  /**
+   * Keeps a message. Once this is done the message is nobody else's to keep. With `mostOfSubject` it answers false, and keeps
+   * nothing, where as many of its subject are kept already. Messages with such a bound take half of a consumer's places at most, so
+   * that they never stop it by their number.
+   */
+  async park(message: ParkedMessage, mostOfSubject?: number): Promise<boolean> {
+    const ofConsumer = mostOfSubject === undefined ? maxParkedPerConsumer : maxParkedPerConsumer / 2;
+    const isKept = await insertParked(this.store.db, message, this.#program, {
+      ofConsumer,
+      ofSubject: mostOfSubject,
+    });
+    if (!isKept && mostOfSubject === undefined) throw TooManyParked(message.consumer);
+    if (isKept) this.#poked.resolve();
+    return isKept;
   }
 
   /** Hands over each message of the consumer that is to be tried again; what is thrown is its new failure. */
