@@ -14,6 +14,7 @@ import {
 } from '@postern/config';
 import { formatAddress, type KubernetesSection, type NetworkAddress } from '@postern/config';
 import type { Selector } from '@postern/contracts';
+import { defaultUserLimits } from './limits/user-limits.ts';
 import type { KubeProxyServiceConfig } from './kube-proxy.ts';
 
 /** The variables that kube-proxy reads. */
@@ -63,6 +64,26 @@ export const kubeProxyConfig = {
       'how often records are synced to the local disk; 0s for before each request that may change something',
     fallback: '1s',
     maxMs: 60_000,
+  }),
+  requestsPerSecond: integer('POSTERN_USER_MAX_RATE', {
+    summary: 'requests per second that one user may make at this edge, on average; 0 for any',
+    fallback: String(defaultUserLimits.requestsPerSecond),
+    min: 0,
+  }),
+  maxOpen: integer('POSTERN_USER_MAX_OPEN', {
+    summary: 'requests of one user under way at this edge, watches included; 0 for any',
+    fallback: String(defaultUserLimits.open),
+    min: 0,
+  }),
+  maxOpenPerCluster: integer('POSTERN_USER_MAX_OPEN_PER_CLUSTER', {
+    summary: 'the same in one cluster; 0 for any',
+    fallback: String(defaultUserLimits.openPerCluster),
+    min: 0,
+  }),
+  maxSessions: integer('POSTERN_USER_MAX_SESSIONS', {
+    summary: 'exec, attach and port-forward of one user at this edge; 0 for any',
+    fallback: String(defaultUserLimits.sessions),
+    min: 0,
   }),
   kubeListen: optional(
     address('POSTERN_KUBE_LISTEN', {
@@ -148,6 +169,10 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     maxPolicyAgeMs,
     maxStreamPolicyAgeMs,
     maxApiBodyBytes,
+    requestsPerSecond,
+    maxOpen: open,
+    maxOpenPerCluster: openPerCluster,
+    maxSessions: sessions,
   } = config;
   return {
     listen,
@@ -156,6 +181,7 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     maxPolicyAgeMs,
     maxStreamPolicyAgeMs,
     maxApiBodyBytes,
+    userLimits: { requestsPerSecond, open, openPerCluster, sessions },
   };
 }
 

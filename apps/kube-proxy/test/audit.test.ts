@@ -130,7 +130,7 @@ describe('the record of a request', () => {
       'that asked for one of its groups',
       everythingAllowed,
       {},
-      { path: `${pods}/x`, headers: 'Impersonate-Group: h\r\n' },
+      { path: `${pods}/x`, headers: 'Impersonate-User: \r\nImpersonate-Group: h\r\n' },
       { kubeGroups: ['h'], impersonate: { users: [], groups: ['h'] } },
     ],
     [
@@ -220,7 +220,8 @@ describe('the record of a request', () => {
       { length: 60 },
       (_, at) => `Impersonate-Group: ${'g'.repeat(800)}${at}\r\n`,
     ).join('');
-    const { recorded } = await send(everythingAllowed, {}, { path: `${pods}/x`, headers });
+    const asked = { path: `${pods}/x`, headers: `Impersonate-User: \r\n${headers}` };
+    const { recorded } = await send(everythingAllowed, {}, asked);
     expect(recorded.reason).toBe('access.impersonation_refused');
     expect(recorded.impersonate.groups).toHaveLength(50);
     expect(JSON.stringify(recorded).length).toBeLessThan(16 * 1024);

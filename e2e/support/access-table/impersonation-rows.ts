@@ -156,7 +156,12 @@ export const impersonationRows: readonly Row[] = [
     ['Impersonate-User', '', 'Impersonate-Group', powerlessGroup],
     byApiServer('USER'),
   ),
-  sent('a group without a user is of the own user', both, ['Impersonate-Group', adminGroup], allowed),
+  sent(
+    'a group without a user is refused (H-10)',
+    both,
+    ['Impersonate-Group', adminGroup],
+    denial('group header without a user header: name the user too (kubectl --as)'),
+  ),
   sent(
     'two groups in one line are no group',
     both,

@@ -32,6 +32,12 @@ export function maxSessionTtlMs(roles: readonly Role[]): number | undefined {
   return limits.length === 0 ? undefined : Math.min(...limits);
 }
 
+/** The fewest concurrent Kubernetes sessions that one of the roles allows; undefined when none of them limits them. */
+export function maxKubeConnections(roles: readonly Role[]): number | undefined {
+  const limits = roles.flatMap((role) => role.spec.options.max_kubernetes_connections ?? []);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
 function allows(rule: RoleRule, kind: string, verb: string): boolean {
   if (!isFor(rule, kind)) return false;
   return rule.verbs.some(

@@ -191,7 +191,8 @@ function refuseUnmatched(context: DecisionContext, query: KubeQuery): KubeDeny {
   return refuse(context, 'access.resource_not_allowed', 'resource', hint);
 }
 
-function runAs(
+/** As whom an allowed request runs, or the refusal: nobody, or not whom it asked to be. */
+export function runAs(
   { user, roleNames }: CompiledPolicy,
   onCluster: ClusterPolicy,
   { roles, filter }: AllowedScope,

@@ -25,7 +25,7 @@ export {
   type MissingPiece,
 } from './types.ts';
 export { lockText } from './denials.ts';
-export { explainMissing, maxSessionTtlMs, mayRule } from './admin-rules.ts';
+export { explainMissing, maxKubeConnections, maxSessionTtlMs, mayRule } from './admin-rules.ts';
 export {
   decideKubeAccess,
   type KubeAccessRequest,
@@ -44,9 +44,15 @@ export {
   type ReviewedPath,
   type ReviewedResource,
   reviewSelfSubjectAccess,
-  reviewSelfSubjectRules,
-  type SelfSubjectRules,
 } from './reviews.ts';
+export {
+  intersectRules,
+  type ReviewedPathRule,
+  type ReviewedRule,
+  reviewSelfSubjectRules,
+  type RulesReview,
+  type SelfSubjectRules,
+} from './rules-review.ts';
 export { type KubeRule } from './role-versions.ts';
 export { type Named, userNameOf } from './user-name.ts';
 export { type ClusterReport, isAbout, visibleLabels } from './visible-labels.ts';

@@ -1,4 +1,5 @@
 import type { DataOf, KubeRequestAudited, Role } from '@postern/contracts';
+import { isSelfReview } from './api-paths.ts';
 import { decideKubeAccess, type KubeAccessRequest } from './decide-access.ts';
 import { explainKubeAccess, type KubeExplanation } from './explain-access.ts';
 import type {
@@ -103,9 +104,16 @@ function differences(recorded: RecordedRequest, decision: KubeDecision, code: st
   const granted = decision as KubeAllow;
   return [
     ...(recorded.kubeUser === granted.kubeUser ? [] : (['kubeUser'] as const)),
-    ...(isSame(recorded.kubeGroups, granted.kubeGroups) ? [] : (['kubeGroups'] as const)),
+    ...(isAsGranted(recorded, granted) ? [] : (['kubeGroups'] as const)),
     ...(recorded.roles.length === 0 || isSame(recorded.roles, granted.roles) ? [] : (['roles'] as const)),
   ];
+}
+
+/** A review of oneself acts as what it asks about would, which may be with fewer groups. */
+function isAsGranted(recorded: RecordedRequest, { kubeGroups }: KubeAllow): boolean {
+  if (isSelfReview(attributesOf(recorded)))
+    return recorded.kubeGroups.every((group) => kubeGroups.includes(group));
+  return isSame(recorded.kubeGroups, kubeGroups);
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decideKubeAccess } from './decide-access.ts';
-import { type ReviewedResource, reviewSelfSubjectAccess, reviewSelfSubjectRules } from './reviews.ts';
-import { alice, attributes, cluster, groupRole, parseRequest, role, rule } from './testing.ts';
+import { type ReviewedResource, reviewSelfSubjectAccess } from './reviews.ts';
+import { alice, attributes, cluster, groupRole, parseRequest, rule } from './testing.ts';
 
 const pods = (namespace: string, name = '*', verbs = ['*']) =>
   rule({ kind: 'pods', api_group: '', namespace, name, verbs });
@@ -130,42 +131,55 @@ describe('a review of access', () => {
   });
 });
 
-describe('a review of rules', () => {
-  const kinds = (rules: readonly { readonly kind: string }[]) => rules.map((rule) => rule.kind);
+const someRule = fc
+  .record({
+    kind: fc.constantFrom('pods', 'namespaces', '*'),
+    namespace: fc.constantFrom('*', 'dev', 'd*', 'prod'),
+    name: fc.constantFrom('*', 'web-*', 'web-1', 'dev'),
+    verbs: fc.constantFrom(['*'], ['get', 'list'], ['get', 'exec', 'delete', 'create'], []),
+  })
+  .map((part) => rule({ ...part, api_group: part.kind === '*' ? '*' : '' }));
 
-  test('lists what applies to the namespace and to the whole cluster', () => {
-    const allow = [
-      pods('dev'),
-      pods('prod'),
-      rule({ kind: 'secrets', api_group: '', namespace: 'd*' }),
-      rule({ kind: 'nodes', api_group: '', namespace: '' }),
-    ];
-    const roles = [
-      groupRole('r', 'v8', { kubernetes_resources: allow }, { kubernetes_resources: [pods('*', 'web-2')] }),
-    ];
-    const rules = reviewSelfSubjectRules({ user: alice, roles, cluster }, 'dev');
-    expect(kinds(rules.allowed)).toEqual(['pods', 'secrets', 'nodes']);
-    expect(rules.denied).toEqual([
-      { kind: 'pods', apiGroup: '', namespace: '*', name: 'web-2', verbs: ['*'] },
-    ]);
-  });
+const someRoles = fc.array(
+  fc.record({
+    labels: fc.constantFrom({ '*': '*' }, { env: 'dev' }, { env: 'prod' }),
+    groups: fc.subarray(['g1', 'g2', 'g3']),
+    allow: fc.array(someRule, { maxLength: 2 }),
+    deny: fc.array(someRule, { maxLength: 1 }),
+  }),
+  { maxLength: 3 },
+);
 
-  test('leaves out roles that do not select the cluster, but not their denials', () => {
-    const roles = [
-      groupRole('a', 'v8', { kubernetes_resources: [pods('dev')] }),
-      groupRole(
-        'b',
-        'v8',
-        { kubernetes_labels: { env: 'prod' } },
-        { kubernetes_resources: [pods('dev', 'x')] },
-      ),
-    ];
-    const rules = reviewSelfSubjectRules({ user: alice, roles, cluster }, 'dev');
-    expect([rules.allowed.length, rules.denied.length]).toEqual([1, 1]);
-  });
+const someQuestion = fc.record({
+  verb: fc.constantFrom('get', 'list', 'watch', 'delete', 'create', 'deletecollection'),
+  resource: fc.constantFrom('pods', 'namespaces', 'secrets', 'nodes'),
+  subresource: fc.constantFrom('', '', 'exec', 'log', 'proxy'),
+  namespace: fc.constantFrom('dev', 'prod'),
+  name: fc.constantFrom('web-1', 'web-2', 'dev'),
+});
 
-  test('is empty with a reason where the cluster is refused', () => {
-    const rules = reviewSelfSubjectRules({ user: alice, roles: [role('r', 'v8', {})], cluster }, 'dev');
-    expect(rules).toMatchObject({ allowed: [], denied: [], refusal: { missing: 'labels' } });
-  });
+test('what may be done is what is said to be allowed, as the same user and groups (A-16)', () => {
+  let allowed = 0;
+  fc.assert(
+    fc.property(someRoles, someQuestion, fc.constantFrom(undefined, ['g1']), (written, resource, groups) => {
+      const roles = written.map(({ labels, groups: given, allow, deny }, index) =>
+        groupRole(
+          `r${index}`,
+          'v8',
+          { kubernetes_labels: labels, kubernetes_groups: given, kubernetes_resources: allow },
+          { kubernetes_resources: deny },
+        ),
+      );
+      const impersonate = groups ? { user: ['alice'], groups } : {};
+      const access = { user: alice, roles, cluster, impersonate };
+      const done = decideKubeAccess({ ...access, request: attributes(resource) });
+      const said = reviewSelfSubjectAccess(access, { resource });
+      expect(said.allowed).toBe(done.allowed);
+      if (!said.allowed || !done.allowed) return;
+      allowed += 1;
+      expect([said.kubeUser, said.kubeGroups]).toEqual([done.kubeUser, done.kubeGroups]);
+    }),
+    { numRuns: 5000, seed: 16 },
+  );
+  expect(allowed).toBeGreaterThan(300);
 });

@@ -1,8 +1,6 @@
-import { compilePattern } from '@postern/contracts';
 import { compilePolicy } from './compile-policy.ts';
-import { decideScope, isListVerb, queryOf, refuse, refuseCluster } from './decide-access.ts';
+import { decideScope, isListVerb, queryOf, refuse, refuseCluster, runAs } from './decide-access.ts';
 import type { DecisionContext, KubeAccessRequest } from './decide-access.ts';
-import type { KubeRule } from './role-versions.ts';
 import type { KubeAttributes, KubeDeny } from './types.ts';
 
 /** `spec.resourceAttributes` of a SelfSubjectAccessReview, as sent. */
@@ -25,9 +23,12 @@ export interface ReviewedPath {
 /** What is asked about: a resource, or a path. */
 export type ReviewedAttributes = { readonly resource: ReviewedResource } | { readonly path: ReviewedPath };
 
-/** The answer: the API server has the last word where Postern has nothing against it. */
+/**
+ * The answer: the API server has the last word where Postern has nothing against it. It has to be asked as this user and these
+ * groups, as whom the request itself would run: those of roles that do not allow it would make the API server say yes too.
+ */
 export type AccessReview =
-  | { readonly allowed: true }
+  | { readonly allowed: true; readonly kubeUser: string; readonly kubeGroups: readonly string[] }
   | { readonly allowed: false; readonly denied: true; readonly reason: string; readonly decision: KubeDeny };
 
 /**
@@ -35,41 +36,17 @@ export type AccessReview =
  * ("may I get pods?") is about some name, as nobody asks about an object called "".
  */
 export function reviewSelfSubjectAccess(
-  access: Omit<KubeAccessRequest, 'request' | 'impersonate'>,
+  access: Omit<KubeAccessRequest, 'request'>,
   asked: ReviewedAttributes,
 ): AccessReview {
   const policy = compilePolicy(access.user, access.roles);
   const onCluster = policy.on(access.cluster.labels);
   const request = attributesOf(asked);
   const context: DecisionContext = { policy, onCluster, request };
-  const refusal = refuseCluster(policy, onCluster, access.cluster) ?? decideReview(context);
-  if (!('allowed' in refusal)) return { allowed: true };
-  return { allowed: false, denied: true, reason: reasonOf(request), decision: refusal };
-}
-
-/** The rules that apply in one namespace, for a SelfSubjectRulesReview. */
-export interface SelfSubjectRules {
-  readonly allowed: readonly KubeRule[];
-  readonly denied: readonly KubeRule[];
-  /** Set when the cluster itself is refused: then there are no rules. */
-  readonly refusal?: KubeDeny;
-}
-
-/** What the rules of a user's roles say about one namespace and the objects of the whole cluster. Patterns stay patterns. */
-export function reviewSelfSubjectRules(
-  { user, roles, cluster }: Omit<KubeAccessRequest, 'request' | 'impersonate'>,
-  namespace: string,
-): SelfSubjectRules {
-  const policy = compilePolicy(user, roles);
-  const onCluster = policy.on(cluster.labels);
-  const refusal = refuseCluster(policy, onCluster, cluster);
-  if (refusal) return { allowed: [], denied: [], refusal };
-  const applies = (rule: KubeRule) =>
-    rule.namespace === '' || rule.namespace === '*' || compilePattern(rule.namespace)(namespace);
-  return {
-    allowed: onCluster.roles.flatMap((role) => role.allow.rules).filter(applies),
-    denied: policy.roles.flatMap((role) => role.deny.rules).filter(applies),
-  };
+  const scope = refuseCluster(policy, onCluster, access.cluster) ?? decideReview(context);
+  const decision = 'allowed' in scope ? scope : runAs(policy, onCluster, scope, access.impersonate ?? {});
+  if (!decision.allowed) return { allowed: false, denied: true, reason: reasonOf(request), decision };
+  return { allowed: true, kubeUser: decision.kubeUser, kubeGroups: decision.kubeGroups };
 }
 
 function decideReview(context: DecisionContext): ReturnType<typeof decideScope> {

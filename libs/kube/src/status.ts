@@ -13,6 +13,7 @@ const reasons: Readonly<Record<string, { code: number; reason: string }>> = {
   'kube.not_acceptable': { code: 406, reason: 'NotAcceptable' },
   'kube.too_many_headers': { code: 431, reason: 'RequestHeaderFieldsTooLarge' },
   'kube.body_too_large': { code: 413, reason: 'RequestEntityTooLarge' },
+  'kube.unsupported_encoding': { code: 415, reason: 'UnsupportedMediaType' },
   'kube.bad_gateway': { code: 502, reason: 'InternalError' },
   'kube.continue_expired': { code: 410, reason: 'Expired' },
 };

@@ -15,7 +15,10 @@ const sections: readonly Section[] = [
     title: 'Requests through the edge, CPU beside nginx with client certificates on both sides',
     async measure(folder, scope) {
       mkdirSync(folder, { recursive: true });
-      return benchDataPath(scope.use(await startSeparately(folder, 1)), folder);
+      return benchDataPath(
+        scope.use(await startSeparately(folder, 1, { env: { POSTERN_USER_MAX_RATE: '0' } })),
+        folder,
+      );
     },
   },
   { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },

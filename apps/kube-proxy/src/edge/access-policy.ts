@@ -1,8 +1,15 @@
-import { type AccessLock, type AccessUser, decideKubeAccess, userNameOf } from '@postern/access';
+import {
+  type AccessLock,
+  type AccessUser,
+  decideKubeAccess,
+  maxKubeConnections,
+  userNameOf,
+} from '@postern/access';
 import type { Role } from '@postern/contracts';
 import type { Principal } from '@postern/identity';
 import type { LockSubject, UserState } from '@postern/policy';
 import type { Policy as DecidingPolicy } from '../request/decisions.ts';
+import type { MaxConnections } from '../limits/open-counts.ts';
 import type { EdgePolicy } from './kube-edge.ts';
 
 /** The live roles, users and locks, as libs/policy keeps them. */
@@ -25,9 +32,12 @@ export type AccessOf = (principal: Principal) => {
 export type LockOf = (principal: Principal, cluster?: string) => AccessLock | undefined;
 
 /** What the edge asks of the live policy. */
-export function accessPolicy(
-  live: LivePolicy,
-): DecidingPolicy & EdgePolicy & { readonly accessOf: AccessOf; readonly lockOf: LockOf } {
+export function accessPolicy(live: LivePolicy): DecidingPolicy &
+  EdgePolicy & {
+    readonly accessOf: AccessOf;
+    readonly lockOf: LockOf;
+    readonly maxConnections: MaxConnections;
+  } {
   const strangers = new Map<string, AccessUser>();
   const accessOf: AccessOf = (principal) => {
     const name = userNameOf(principal);
@@ -45,6 +55,7 @@ export function accessPolicy(
     lockOf,
     lockOnAgent: (agentId) => live.lockOnAgent(agentId),
     isLocked: ({ principal, cluster }) => lockOf(principal, cluster.name) !== undefined,
+    maxConnections: (principal) => maxKubeConnections(accessOf(principal).roles),
     revision: () => live.revision(),
     ageMs: () => live.ageMs(),
     hasDenials: (principal) => accessOf(principal).roles.some(deniesResources),

@@ -1,64 +1,113 @@
-import { type ReviewedAttributes, reviewSelfSubjectAccess } from '@postern/access';
-import { isPlainObject } from '@postern/core';
-import type { Answer } from '../listen/exchange.ts';
-import { sendText } from '../listen/refuse.ts';
+import {
+  intersectRules,
+  type KubeAccessRequest,
+  type KubeAllow,
+  type ReviewedAttributes,
+  reviewSelfSubjectAccess,
+  reviewSelfSubjectRules,
+  type RulesReview,
+} from '@postern/access';
+import { failure, isPlainObject } from '@postern/core';
 import type { Authorization } from '../request/authorize.ts';
 import type { ClientHeaders } from '../request/client-headers.ts';
 import { bytesField, protobufObject, textField } from '../request/protobuf.ts';
 import type { RequestInfo } from '../request/request-info.ts';
 import type { AccessOf } from './access-policy.ts';
 
-/** Answers `kubectl auth can-i` for what Postern's own rules forbid; the API server answers the rest. */
-export interface AccessReviews {
-  /** The whole answer, or undefined when the API server has the last word. */
-  answer(question: Authorization, body: Buffer): string | undefined;
-  send(answer: Answer, body: string): void;
+export const UnreadableReview = failure(
+  'invalid_argument',
+  'kube.unreadable_review',
+  () =>
+    'the review cannot be read, so that it could not be answered truly: send it as JSON or Kubernetes protobuf',
+);
+
+/** What becomes of a review of access: all that is here goes for it. */
+export interface ReadReview {
+  /** The whole answer: our own rules forbid what is asked about. */
+  readonly answer?: string;
+  /** As whom the API server is asked: as the request that is asked about would run. */
+  readonly acts?: Pick<KubeAllow, 'kubeUser' | 'kubeGroups'>;
+  /** Takes out of the API server's answer what our rules do not allow. */
+  readonly rewrite?: (body: string) => string;
 }
 
-/** Whether a request is a review whose content can be read. In another encoding it goes on as it is. */
-export function isAccessReview(info: RequestInfo, headers: ClientHeaders): boolean {
+/** Makes `kubectl auth can-i` and `can-i --list` tell what our rules and the API server's allow both. */
+export interface AccessReviews {
+  read(question: Authorization, body: Buffer): ReadReview;
+}
+
+const kinds: Readonly<Record<string, 'access' | 'rules'>> = {
+  selfsubjectaccessreviews: 'access',
+  selfsubjectrulesreviews: 'rules',
+};
+
+/** Whether a request asks what the asker may do. */
+export function isAccessReview(info: RequestInfo): boolean {
   return (
-    info.resource === 'selfsubjectaccessreviews' &&
     info.apiGroup === 'authorization.k8s.io' &&
     info.verb === 'create' &&
     info.subresource === '' &&
-    /^application\/(?:json|vnd\.kubernetes\.protobuf)\b/i.test(headers.contentType ?? 'application/json')
+    Object.hasOwn(kinds, info.resource)
   );
 }
 
 export function accessReviews(accessOf: AccessOf): AccessReviews {
   return {
-    answer: ({ principal, cluster, headers, info }, body) => {
-      const spec = tryRead(() => (isProtobuf(headers) ? protobufSpec(body) : jsonSpec(body)));
-      const asked = spec && askedFor(spec);
-      if (!asked) return undefined;
-      const decision = reviewSelfSubjectAccess({ ...accessOf(principal), cluster }, asked);
-      if (decision.allowed) return undefined;
-      const type = { kind: 'SelfSubjectAccessReview', apiVersion: `${info.apiGroup}/${info.apiVersion}` };
-      const status = { allowed: false, denied: true, reason: decision.reason };
-      return JSON.stringify({ ...type, metadata: {}, spec, status });
+    read: (question, body) => {
+      const spec = specOf(question, body);
+      const access = { ...accessOf(question.principal), cluster: question.cluster };
+      return kinds[question.info.resource] === 'rules'
+        ? rulesReview(access, spec)
+        : accessReview({ ...access, impersonate: question.asked }, question.info, spec);
     },
-    send: (answer, body) => sendText(answer, 200, body, ['content-type', 'application/json']),
   };
+}
+
+type Access = Omit<KubeAccessRequest, 'request'>;
+
+function accessReview(access: Access, info: RequestInfo, spec: Spec): ReadReview {
+  const asked = askedFor(spec);
+  // The API server refuses such a review better than we could.
+  if (!asked) return {};
+  const decision = reviewSelfSubjectAccess(access, asked);
+  if (decision.allowed) return { acts: decision };
+  const type = { kind: 'SelfSubjectAccessReview', apiVersion: `${info.apiGroup}/${info.apiVersion}` };
+  const status = { allowed: false, denied: true, reason: decision.reason };
+  return { answer: JSON.stringify({ ...type, metadata: {}, spec, status }) };
+}
+
+function rulesReview(access: Access, { namespace }: Spec): ReadReview {
+  const ours = reviewSelfSubjectRules(access, typeof namespace === 'string' ? namespace : '');
+  return {
+    rewrite: (body) => {
+      const review = JSON.parse(body) as { readonly status?: Partial<RulesReview> };
+      const theirs = { resourceRules: [], nonResourceRules: [], incomplete: false, ...review.status };
+      return JSON.stringify({ ...review, status: intersectRules(ours, theirs) });
+    },
+  };
+}
+
+/** The review as JSON, which is the one form of it that is rewritten. */
+export function asJson(headers: ClientHeaders): ClientHeaders {
+  return { ...headers, accept: 'application/json', acceptsGzip: false };
 }
 
 type Spec = Record<string, unknown>;
 
-function isProtobuf({ contentType }: ClientHeaders): boolean {
-  return contentType !== undefined && /protobuf/i.test(contentType);
-}
-
-function tryRead(read: () => Spec | undefined): Spec | undefined {
+function specOf({ info, headers }: Authorization, body: Buffer): Spec {
+  const type = (headers.contentType ?? 'application/json').split(';', 1)[0]!.trim().toLowerCase();
   try {
-    return read();
-  } catch {
-    return undefined;
+    if (type === 'application/json') return jsonSpec(body);
+    if (type === 'application/vnd.kubernetes.protobuf') return protobufSpec(body, kinds[info.resource]!);
+  } catch (error) {
+    throw UnreadableReview.from(error);
   }
+  throw UnreadableReview();
 }
 
-function jsonSpec(body: Buffer): Spec | undefined {
+function jsonSpec(body: Buffer): Spec {
   const review: unknown = JSON.parse(body.toString('utf8'));
-  return isPlainObject(review) && isPlainObject(review['spec']) ? review['spec'] : undefined;
+  return isPlainObject(review) && isPlainObject(review['spec']) ? review['spec'] : {};
 }
 
 const resourceFields = {
@@ -72,12 +121,14 @@ const resourceFields = {
 } as const;
 const pathFields = { path: 1, verb: 2 } as const;
 
-function protobufSpec(body: Buffer): Spec | undefined {
+function protobufSpec(body: Buffer, kind: 'access' | 'rules'): Spec {
   const spec = bytesField(protobufObject(body), 2);
-  const resource = spec && bytesField(spec, 1);
-  const path = spec && bytesField(spec, 2);
+  if (!spec) return {};
+  if (kind === 'rules') return { namespace: textField(spec, 1) };
+  const resource = bytesField(spec, 1);
   if (resource) return { resourceAttributes: texts(resource, resourceFields) };
-  return path && { nonResourceAttributes: texts(path, pathFields) };
+  const path = bytesField(spec, 2);
+  return path ? { nonResourceAttributes: texts(path, pathFields) } : {};
 }
 
 function texts(message: Buffer, fields: Readonly<Record<string, number>>): Record<string, string> {

@@ -1,5 +1,18 @@
+import { failure } from '@postern/core';
 import { type AccessCluster, visibleLabels } from '@postern/access';
 import type { ServedCluster, ViewEntry } from '@postern/contracts';
+
+export const ClusterNotFound = failure(
+  'not_found',
+  'kube.cluster_not_found',
+  (name: string) => `Kubernetes cluster ${JSON.stringify(name)} not found`,
+);
+
+export const TeleportClusterNotFound = failure(
+  'not_found',
+  'kube.teleport_cluster_not_found',
+  (name: string) => `cluster ${JSON.stringify(name)} is not found`,
+);
 
 /** Where clusters are known from: the registered resources, and what agents report. */
 export interface ClusterSources {

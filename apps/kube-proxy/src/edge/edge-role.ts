@@ -18,6 +18,9 @@ import type { Logger } from '@postern/telemetry';
 import { Compile } from 'typebox/compile';
 import type { ServedClusters } from '../agent/served-clusters.ts';
 import type { FactLog } from '../facts/fact-log.ts';
+import { OpenCounts } from '../limits/open-counts.ts';
+import { RequestRates } from '../limits/request-rates.ts';
+import { defaultUserLimits, type UserLimits } from '../limits/user-limits.ts';
 import type { FrontHandlers } from '../listen/tls-front.ts';
 import { Decisions, PolicyTooOld } from '../request/decisions.ts';
 import { OpenRequests } from '../streams/open-requests.ts';
@@ -44,8 +47,8 @@ export interface EdgeRoleConfig {
   /** After this long even what is open is cut. */
   readonly maxStreamPolicyAgeMs: number;
   readonly maxApiBodyBytes: number;
-  /** Requests of one user that may be under way at once, watches included. */
-  readonly maxOpenPerUser?: number;
+  /** What one user may have; the default where nothing is said. */
+  readonly userLimits?: Partial<UserLimits>;
 }
 
 interface Message {
@@ -84,7 +87,6 @@ const isReport = Compile(ServedReport);
 const isHeartbeat = Compile(Heartbeat);
 const isRoutes = Compile(RoutesReply);
 
-const defaultMaxOpenPerUser = 20_000;
 const sweepMs = 1000;
 /** Users expire without an event; so decisions are made anew now and then. */
 const recheckMs = 10_000;
@@ -111,14 +113,18 @@ export class EdgeRole implements AsyncDisposable {
     this.#maxStreamPolicyAgeMs = config.maxStreamPolicyAgeMs;
     const { clock, log, held, local } = deps;
     const policy = accessPolicy(deps.policy);
+    const limits = { ...defaultUserLimits, ...config.userLimits };
     this.routes = new Routes(clock);
     this.#decisions = new Decisions(policy, clock, config.maxPolicyAgeMs);
-    this.open = new OpenRequests((request) => {
-      const agentLock = request.agentId !== undefined && policy.lockOnAgent(request.agentId);
-      if (agentLock) return AgentLocked(request.cluster, agentLock);
-      const cluster = this.#clusterNamed(request.cluster);
-      return cluster && this.#decisions.decideAnyAge({ ...request, cluster });
-    }, config.maxOpenPerUser ?? defaultMaxOpenPerUser);
+    this.open = new OpenRequests(
+      (request) => {
+        const agentLock = request.agentId !== undefined && policy.lockOnAgent(request.agentId);
+        if (agentLock) return AgentLocked(request.cluster, agentLock);
+        const cluster = this.#clusterNamed(request.cluster);
+        return cluster && this.#decisions.decideAnyAge({ ...request, cluster });
+      },
+      new OpenCounts(limits, policy.maxConnections),
+    );
     this.#upstreams = new AgentUpstreams(held);
     this.#api = new ApiFront({
       clock,
@@ -136,6 +142,7 @@ export class EdgeRole implements AsyncDisposable {
       decisions: this.#decisions,
       clusterNamed: (name) => this.#clusterNamed(name),
       open: this.open,
+      rates: new RequestRates(clock, limits.requestsPerSecond),
       reviews: accessReviews(policy.accessOf),
       dispatch: {
         local,

@@ -1,45 +1,42 @@
-import type { AccessCluster } from '@postern/access';
-import { AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
+import { type AccessCluster, userNameOf } from '@postern/access';
+import { AppError, type Clock, toAppError, uuidv7 } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import { statusCode } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
 import type { Exchange } from '../listen/exchange.ts';
-import { refuseDiscovery, refuseKube } from '../listen/refuse.ts';
+import { refuseDiscovery, refuseKube, sendText } from '../listen/refuse.ts';
+import { RewrittenAnswer } from '../listen/rewritten-answer.ts';
 import type { UpgradeExchange } from '../listen/tls-front.ts';
 import { ClientLeft } from '../forward/answers.ts';
 import { AuditUnavailable } from '../facts/fact-log.ts';
 import { refuseUpgrade, UnsupportedUpgrade } from '../forward/upgrade.ts';
 import type { AnswerHeaders } from '../forward/upstream.ts';
 import { authenticateUser } from '../request/authenticate.ts';
-import { authorize, type Authorization, type Authorized, needsBody } from '../request/authorize.ts';
+import {
+  authorize,
+  type Authorization,
+  type Authorized,
+  grantedDecision,
+  needsBody,
+} from '../request/authorize.ts';
 import { type ClientHeaders, InvalidHeaders, readClientHeaders } from '../request/client-headers.ts';
-import { attributesOf, type Decisions } from '../request/decisions.ts';
+import type { Decisions } from '../request/decisions.ts';
 import { readAskedImpersonation } from '../request/impersonate.ts';
 import { maxObjectBytes, readBody } from '../request/object-identity.ts';
-import { type RequestInfo, requestInfoOf } from '../request/request-info.ts';
+import { type RequestInfo, requestInfoOf, switchesProtocols } from '../request/request-info.ts';
 import { selectCluster } from '../request/select-cluster.ts';
 import { parseTarget } from '../request/target.ts';
+import type { RequestRates } from '../limits/request-rates.ts';
 import type { OpenRequests } from '../streams/open-requests.ts';
 import type { LockOnAgent } from './agent-lock.ts';
-import { type AccessReviews, isAccessReview } from './access-review.ts';
+import { type AccessReviews, asJson, isAccessReview } from './access-review.ts';
+import { ClusterNotFound, TeleportClusterNotFound } from './cluster-directory.ts';
 import { CountedUpgrade } from './counted-upgrade.ts';
 import { dispatch, type DispatchDeps, type Dispatched, dispatchUpgrade } from './dispatch.ts';
 import type { RequestAudit } from './request-audit.ts';
 import { RequestRecord } from './request-record.ts';
 import { startRequest } from './start-request.ts';
 import { TrackedRequest } from './tracked-request.ts';
-
-export const ClusterNotFound = failure(
-  'not_found',
-  'kube.cluster_not_found',
-  (name: string) => `Kubernetes cluster ${JSON.stringify(name)} not found`,
-);
-
-export const TeleportClusterNotFound = failure(
-  'not_found',
-  'kube.teleport_cluster_not_found',
-  (name: string) => `cluster ${JSON.stringify(name)} is not found`,
-);
 
 /** The id under which a request is recorded, told with every answer. */
 export const requestIdHeader = 'postern-request-id';
@@ -60,6 +57,7 @@ export interface KubeEdgeDeps {
   readonly decisions: Decisions;
   readonly clusterNamed: (name: string) => AccessCluster | undefined;
   readonly open: OpenRequests;
+  readonly rates: RequestRates;
   readonly reviews: AccessReviews;
   readonly dispatch: DispatchDeps;
   readonly audit: RequestAudit;
@@ -91,7 +89,7 @@ export class KubeEdge {
         throw InvalidHeaders(`a ${exchange.method} has no body`);
       }
       const question = this.#question(incoming);
-      const isReview = isAccessReview(incoming.info, incoming.headers);
+      const isReview = isAccessReview(incoming.info);
       if (exchange.hasBody && (isReview || needsBody(this.#deps.decisions, question))) {
         void this.#withBody(exchange, incoming, question);
       } else this.#forward(exchange, incoming, authorize(this.#deps.decisions, question, undefined));
@@ -145,10 +143,11 @@ export class KubeEdge {
     exchange: Pick<Exchange, 'method' | 'target' | 'rawHeaders' | 'peer'>,
     record: RequestRecord,
   ): Incoming {
-    const { clock, clusterName, clusterNamed } = this.#deps;
+    const { clock, clusterName, clusterNamed, rates } = this.#deps;
     const principal = authenticateUser(exchange.peer, clock());
     const { teleportCluster, kubeCluster, target } = selectCluster(parseTarget(exchange.target));
     record.about(principal, kubeCluster);
+    rates.take(userNameOf(principal)!);
     const info = requestInfoOf(exchange.method, target);
     record.info = info;
     this.#deps.audit.admit(record);
@@ -171,24 +170,31 @@ export class KubeEdge {
   async #withBody(exchange: Exchange, incoming: Incoming, question: Authorization): Promise<void> {
     try {
       const body = await readBody(exchange.body, maxObjectBytes);
-      const isReview = isAccessReview(incoming.info, incoming.headers);
-      const answer = isReview ? this.#deps.reviews.answer(question, body) : undefined;
-      const authorized = authorize(this.#deps.decisions, question, isReview ? undefined : body);
-      if (answer === undefined) this.#forward(exchange, incoming, authorized, body);
-      else {
-        incoming.record.allowed(authorized, this.#deps.policy.revision());
-        this.#deps.reviews.send(exchange.answer, answer);
-        incoming.record.answered(exchange.answer.status);
-        this.#deps.audit.tell(incoming.record);
-      }
+      if (isAccessReview(incoming.info)) this.#review(exchange, incoming, question, body);
+      else this.#forward(exchange, incoming, authorize(this.#deps.decisions, question, body), body);
     } catch (error) {
       this.#refuse(exchange, incoming.record, error);
     }
   }
 
+  #review(exchange: Exchange, incoming: Incoming, question: Authorization, body: Buffer): void {
+    const { reviews, decisions, policy } = this.#deps;
+    const authorized = authorize(decisions, question, undefined);
+    const { answer, acts, rewrite } = reviews.read(question, body);
+    if (answer !== undefined) {
+      incoming.record.allowed(authorized, policy.revision());
+      sendText(exchange.answer, 200, answer, ['content-type', 'application/json']);
+      incoming.record.answered(exchange.answer.status);
+      this.#deps.audit.tell(incoming.record);
+    } else if (rewrite) {
+      const rewritten = { ...exchange, answer: new RewrittenAnswer(exchange.answer, rewrite) };
+      this.#forward(rewritten, { ...incoming, headers: asJson(incoming.headers) }, authorized, body);
+    } else this.#forward(exchange, incoming, { ...authorized, acts }, body);
+  }
+
   #forward(exchange: Exchange, incoming: Incoming, authorized: Authorized, body?: Buffer): void {
     const { record } = incoming;
-    record.allowed(authorized, this.#deps.policy.revision());
+    record.allowed({ ...authorized, decision: grantedDecision(authorized) }, this.#deps.policy.revision());
     const tracked = this.#track(incoming, authorized);
     const { audit } = this.#deps;
     const { answer } = exchange;
@@ -216,7 +222,8 @@ export class KubeEdge {
     startRequest(this.#deps.open, { tracked, isGone, begin, refuse }, audit.beforeSending(record));
   }
 
-  #dispatched({ principal, cluster, info, headers, record }: Incoming, { decision }: Authorized): Dispatched {
+  #dispatched({ principal, cluster, info, headers, record }: Incoming, authorized: Authorized): Dispatched {
+    const decision = grantedDecision(authorized);
     return {
       cluster: cluster.name,
       info,
@@ -284,11 +291,4 @@ function explainable({ kind, code, message }: AppError, requestId: string): AppE
 
 function readsDiscovery(rawHeaders: readonly string[]): boolean {
   return rawHeaders.some((text) => text.includes('as=APIGroupDiscoveryList'));
-}
-
-const switching = new Set(['exec', 'attach', 'portforward', 'proxy']);
-
-/** A watch over a WebSocket would not be filtered, so only what has no other way may switch protocols. */
-function switchesProtocols(info: RequestInfo): boolean {
-  return switching.has(attributesOf(info).subresource);
 }

@@ -40,7 +40,9 @@ const newline = 0x0a;
 /** Starts forwarding a request. What it returns ends it early. */
 export function forward(options: Forward): { cut(error: AppError): void } {
   const flight = new Flight(options);
-  flight.start(options);
+  // Nobody is told any more that such a client has left, and what is written for it would wait for ever.
+  if (options.answer.sink.destroyed) flight.cut(ClientLeft());
+  else flight.start(options);
   return flight;
 }
 
@@ -155,7 +157,8 @@ class Flight implements Dispatcher.DispatchHandler {
   }
 
   #clientClosed(): void {
-    if (this.#isDone || this.#options.answer.sink.writableFinished) return;
+    // An HTTP/2 stream that the client reset says of itself that it was written to its end.
+    if (this.#isDone) return;
     const error = ClientLeft();
     this.#cause = error;
     this.#controller?.abort(error);

@@ -3,6 +3,7 @@ import { type AppError, failure } from '@postern/core';
 import { statusBody, statusCode } from '@postern/kube';
 import { BadGateway } from './answers.ts';
 import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
+import { statusHeaders } from '../listen/refuse.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { AnswerHeaders, UpgradeProtocol, UpgradeUpstream, UpstreamRequest } from './upstream.ts';
 
@@ -138,7 +139,7 @@ class UpgradeFlight {
 
 /** Answers an upgrade with a metav1.Status and closes the connection. */
 export function refuseUpgrade(client: UpgradeAnswer, error: AppError): void {
-  client.refuse(statusCode(error), ['content-type', 'application/json'], Buffer.from(statusBody(error)));
+  client.refuse(statusCode(error), statusHeaders(error), Buffer.from(statusBody(error)));
 }
 
 /** What the two ends agreed on. Extensions are left out, as they were never offered. */

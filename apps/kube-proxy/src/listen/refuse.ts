@@ -4,8 +4,12 @@ import type { Answer } from './exchange.ts';
 
 /** Answers a kube request with a metav1.Status, which is what Kubernetes clients print well. */
 export function refuseKube(answer: Answer, error: AppError): void {
-  const retryAfter = error.kind === 'resource_exhausted' ? ['retry-after', '1'] : [];
-  sendText(answer, statusCode(error), statusBody(error), ['content-type', 'application/json', ...retryAfter]);
+  sendText(answer, statusCode(error), statusBody(error), statusHeaders(error));
+}
+
+/** Headers of a refusal. Clients of Kubernetes wait and try again by themselves when they are told how long. */
+export function statusHeaders(error: AppError): string[] {
+  return ['content-type', 'application/json', ...(statusCode(error) === 429 ? ['retry-after', '1'] : [])];
 }
 
 /** The same for a client that reads aggregated discovery: kubectl does not read a Status there, but prints plain text. */

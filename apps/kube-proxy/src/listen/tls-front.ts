@@ -126,7 +126,10 @@ export class TlsFront implements AsyncDisposable {
     });
     // Zero is no limit here; Node would drop what is over the limit silently, and we refuse it.
     server.maxHeadersCount = 0;
-    server.on('request', (req, res) => this.#handlers.request(http1Exchange(req, res, this.#peerOf(req))));
+    server.on('request', (req, res) => {
+      res.once('finish', () => endUpload(req));
+      this.#handlers.request(http1Exchange(req, res, this.#peerOf(req)));
+    });
     server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
     server.on('connect', (_req, socket) => {
       socket.end('HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
@@ -192,4 +195,16 @@ export class TlsFront implements AsyncDisposable {
       answer: new Http1UpgradeAnswer(socket, head),
     });
   }
+}
+
+const uploadGraceMs = 1000;
+
+/** Node reads on what a client sends after it was answered, for as long as it sends. The grace is for it to read the answer. */
+function endUpload(req: IncomingMessage): void {
+  if (req.complete) return;
+  const timer = setTimeout(() => {
+    if (!req.complete) req.socket.destroy();
+  }, uploadGraceMs);
+  timer.unref();
+  req.once('close', () => clearTimeout(timer));
 }

@@ -49,6 +49,13 @@ export interface DecisionRecord {
 export interface Authorized {
   readonly decision: KubeAllow;
   readonly attributes: KubeAttributes;
+  /** As whom it acts, where that is less than the decision gives: a review acts as what it asks about would. */
+  readonly acts?: Pick<KubeAllow, 'kubeUser' | 'kubeGroups'> | undefined;
+}
+
+/** The decision as it is granted and recorded. */
+export function grantedDecision({ decision, acts }: Authorized): KubeAllow {
+  return acts ? { ...decision, kubeUser: acts.kubeUser, kubeGroups: acts.kubeGroups } : decision;
 }
 
 /** Whether the decision needs to know what is in the body. */

@@ -20,6 +20,14 @@ export const ImpersonatedUserInvalid = failure(
   () => 'impersonation request has been denied, invalid user header: send exactly one value',
 );
 
+/** As the API server does it. Groups for whoever one is would be read differently by the next server on the way. */
+export const GroupWithoutUser = failure(
+  'permission_denied',
+  'kube.impersonation_without_user',
+  () =>
+    'impersonation request has been denied, group header without a user header: name the user too (kubectl --as)',
+);
+
 const nothingAsked: ImpersonationRequest = {};
 
 /** Reads the client's impersonation headers, name and value in turn. Uid and extras would need rules nobody can write. */
@@ -35,6 +43,7 @@ export function readAskedImpersonation(headers: readonly string[]): Impersonatio
     else throw UnsupportedImpersonation(name);
   }
   if (user.length > 1) throw ImpersonatedUserInvalid();
+  if (user.length === 0 && groups.length > 0) throw GroupWithoutUser();
   // kubectl sends no empty value; other clients do when they mean none.
   return { ...(user[0] ? { user } : {}), ...(groups.length > 0 ? { groups: [...new Set(groups)] } : {}) };
 }

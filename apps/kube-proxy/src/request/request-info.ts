@@ -175,3 +175,10 @@ export function isLongLived(info: RequestInfo): boolean {
     info.verb === 'watch' || (info.subresource === 'log' && firstValue(info.query, 'follow') !== undefined)
   );
 }
+
+const switching = new Set(['exec', 'attach', 'portforward', 'proxy']);
+
+/** Whether it may switch protocols. A watch over a WebSocket would not be filtered, so only what has no other way may. */
+export function switchesProtocols(info: RequestInfo): boolean {
+  return switching.has(info.subresource);
+}

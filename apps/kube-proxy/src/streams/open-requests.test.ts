@@ -1,12 +1,17 @@
 import type { KubeAllow, KubeDecision } from '@postern/access';
 import { describe, expect, test } from 'vitest';
+import { OpenCounts } from '../limits/open-counts.ts';
+import { defaultUserLimits, type UserLimits } from '../limits/user-limits.ts';
 import { type OpenRequest, OpenRequests } from './open-requests.ts';
 
 const allow = (kubeUser: string): KubeAllow => ({ allowed: true, kubeUser, kubeGroups: ['g'], roles: [] });
 
-function setup(maxPerUser = 10_000) {
+function setup(limits: Partial<UserLimits> = {}) {
   const now: { decision: KubeDecision | undefined } = { decision: allow('alice') };
-  const open = new OpenRequests(() => now.decision, maxPerUser);
+  const open = new OpenRequests(
+    () => now.decision,
+    new OpenCounts({ ...defaultUserLimits, ...limits }, () => undefined),
+  );
   const cuts: string[] = [];
   const request = (id: string, notAfter = new Date(1_000_000)): OpenRequest => {
     const opened: OpenRequest = {
@@ -52,7 +57,7 @@ describe('requests under way', () => {
   });
 
   test('are as many for each user as the limit says', () => {
-    const { open, request } = setup(2);
+    const { open, request } = setup({ open: 2 });
     const first = request('alice');
     open.add(first);
     open.add(request('alice'));

@@ -1,24 +1,12 @@
-import {
-  type ImpersonationRequest,
-  type KubeAllow,
-  type KubeAttributes,
-  type KubeDecision,
-  userNameOf,
-} from '@postern/access';
+import type { ImpersonationRequest, KubeAllow, KubeAttributes, KubeDecision } from '@postern/access';
 import { AppError, failure } from '@postern/core';
 import type { Principal } from '@postern/identity';
+import type { OpenCounts } from '../limits/open-counts.ts';
 
 export const AccessChanged = failure(
   'permission_denied',
   'kube.access_changed',
   (why: string) => `access changed while the request was under way: ${why}`,
-);
-
-export const TooManyOpenRequests = failure(
-  'resource_exhausted',
-  'kube.too_many_open_requests',
-  (user: string, max: number) =>
-    `too many requests of user ${JSON.stringify(user)} are under way (max=${max})`,
 );
 
 export const CertificateExpired = failure(
@@ -51,34 +39,27 @@ const batch = 500;
 export class OpenRequests {
   readonly #open = new Set<OpenRequest>();
   readonly #decide: DecideAgain;
-  readonly #maxPerUser: number;
-  readonly #perUser = new Map<string, number>();
+  readonly #counts: OpenCounts;
   #isRunning = false;
   #isStale = false;
 
-  constructor(decide: DecideAgain, maxPerUser: number) {
+  constructor(decide: DecideAgain, counts: OpenCounts) {
     this.#decide = decide;
-    this.#maxPerUser = maxPerUser;
+    this.#counts = counts;
   }
 
   get size(): number {
     return this.#open.size;
   }
 
+  /** Takes a request in, or refuses it when its user has too many already. */
   add(request: OpenRequest): void {
-    const user = userOf(request);
-    const count = this.#perUser.get(user) ?? 0;
-    if (count >= this.#maxPerUser) throw TooManyOpenRequests(user, this.#maxPerUser);
-    this.#perUser.set(user, count + 1);
+    this.#counts.enter(request);
     this.#open.add(request);
   }
 
   remove(request: OpenRequest): void {
-    if (!this.#open.delete(request)) return;
-    const user = userOf(request);
-    const left = (this.#perUser.get(user) ?? 1) - 1;
-    if (left === 0) this.#perUser.delete(user);
-    else this.#perUser.set(user, left);
+    if (this.#open.delete(request)) this.#counts.leave(request);
   }
 
   /** Decides about every open request again. A call during a run makes that run go round once more. */
@@ -121,10 +102,6 @@ export class OpenRequests {
     else if (!isSame(request.decision, now))
       request.cut(AccessChanged('your roles now allow something else'));
   }
-}
-
-function userOf({ principal }: OpenRequest): string {
-  return userNameOf(principal) ?? '';
 }
 
 function isSame(a: KubeAllow, b: KubeAllow): boolean {

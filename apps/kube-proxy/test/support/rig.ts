@@ -17,6 +17,7 @@ export interface RoleSketch {
   readonly allow?: Record<string, unknown>;
   readonly deny?: Record<string, unknown>;
   readonly version?: string;
+  readonly options?: Record<string, unknown>;
 }
 
 export interface Rig extends AsyncDisposable {
@@ -158,7 +159,8 @@ export async function startRig({
     telemetry,
     policy,
     kubeconfigs,
-    role: (name, { allow = {}, deny = {}, version = 'v8' }) => put('role', name, version, { allow, deny }),
+    role: (name, { allow = {}, deny = {}, version = 'v8', options = {} }) =>
+      put('role', name, version, { allow, deny, options }),
     user: (name, roles, traits = {}) => put('user', name, 'v2', { roles: [...roles], traits }),
     removeUser: (name) => {
       revision += 1;
