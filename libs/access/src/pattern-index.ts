@@ -1,31 +1,41 @@
 import { compilePattern, isLiteral, isRegex, type Matcher } from '@postern/contracts';
 
 /**
- * Values found by the patterns that match a text, without trying every pattern: literal patterns by one lookup, `prefix*`
- * patterns by one lookup per distinct prefix length, and only the rest one after the other.
+ * Values found by the patterns that match a text, without trying every pattern. A literal pattern costs one lookup. Any other
+ * is filed under the literal text that what it matches begins with, or else ends with, so that a text meets only patterns
+ * that could fit it: one lookup for each distinct length of such a text. Only patterns with neither are tried one by one.
  */
 export class PatternIndex<T> {
   readonly #literal = new Map<string, T>();
-  readonly #byPrefix = new Map<string, T>();
-  #prefixLengths: number[] = [];
-  readonly #others = new Map<string, { readonly matches: Matcher; readonly value: T }>();
+  readonly #byStart = new Shelf<T>((text, length) => text.slice(0, length));
+  readonly #byEnd = new Shelf<T>((text, length) => text.slice(text.length - length));
+  readonly #others = new Map<string, Filed<T>>();
   #any: T | undefined;
+
+  /** Whether some patterns can only be tried one by one. */
+  get isSlow(): boolean {
+    return this.#others.size > 0;
+  }
 
   /** The value kept for exactly this pattern, made on first use. */
   at(pattern: string, make: () => T): T {
-    const found = this.#exactly(pattern);
-    if (found !== undefined) return found;
-    const value = make();
-    this.#put(pattern, value);
-    return value;
+    if (pattern === '*') return (this.#any ??= make());
+    if (isLiteral(pattern)) return getOrMake(this.#literal, pattern, make);
+    const start = startOf(pattern);
+    if (start !== '') return this.#byStart.at(start, pattern, make);
+    const end = endOf(pattern);
+    if (end !== '') return this.#byEnd.at(end, pattern, make);
+    return getOrMake(this.#others, pattern, () => newFiled(pattern, make())).value;
   }
 
   /** Whether some pattern that matches the text has a value that passes. */
   some(text: string, passes: (value: T) => boolean): boolean {
-    if (this.#any !== undefined && passes(this.#any)) return true;
-    const literal = this.#literal.get(text);
-    if (literal !== undefined && passes(literal)) return true;
-    return this.#somePrefix(text, passes) || this.#someOther(text, passes);
+    if (this.someVerbatim(text, passes)) return true;
+    if (this.#byStart.some(text, passes) || this.#byEnd.some(text, passes)) return true;
+    for (const filed of this.#others.values()) {
+      if (filed.matches(text) && passes(filed.value)) return true;
+    }
+    return false;
   }
 
   /** As `some`, for patterns that say so themselves and not by matching: the literal one and `*`. */
@@ -34,39 +44,72 @@ export class PatternIndex<T> {
     const literal = this.#literal.get(pattern);
     return literal !== undefined && passes(literal);
   }
+}
 
-  #exactly(pattern: string): T | undefined {
-    if (pattern === '*') return this.#any;
-    if (isLiteral(pattern)) return this.#literal.get(pattern);
-    return isPrefix(pattern) ? this.#byPrefix.get(pattern.slice(0, -1)) : this.#others.get(pattern)?.value;
+interface Filed<T> {
+  readonly value: T;
+  readonly matches: Matcher;
+}
+
+/** Compiling a regular expression costs as much as a thousand lookups, so it waits until a text comes near it. */
+function newFiled<T>(pattern: string, value: T): Filed<T> {
+  let matcher: Matcher | undefined;
+  return { value, matches: (text) => (matcher ??= compilePattern(pattern))(text) };
+}
+
+/** Patterns by a literal part of what they match, which `partOf` cuts out of a text. */
+class Shelf<T> {
+  readonly #partOf: (text: string, length: number) => string;
+  readonly #byPart = new Map<string, Map<string, Filed<T>>>();
+  #lengths: number[] = [];
+
+  constructor(partOf: (text: string, length: number) => string) {
+    this.#partOf = partOf;
   }
 
-  #put(pattern: string, value: T): void {
-    if (pattern === '*') this.#any = value;
-    else if (isLiteral(pattern)) this.#literal.set(pattern, value);
-    else if (isPrefix(pattern)) {
-      this.#byPrefix.set(pattern.slice(0, -1), value);
-      this.#prefixLengths = [...new Set([...this.#prefixLengths, pattern.length - 1])];
-    } else this.#others.set(pattern, { matches: compilePattern(pattern), value });
+  at(part: string, pattern: string, make: () => T): T {
+    const patterns = getOrMake(this.#byPart, part, () => {
+      if (!this.#lengths.includes(part.length)) this.#lengths.push(part.length);
+      return new Map<string, Filed<T>>();
+    });
+    return getOrMake(patterns, pattern, () => newFiled(pattern, make())).value;
   }
 
-  #somePrefix(text: string, passes: (value: T) => boolean): boolean {
-    for (const length of this.#prefixLengths) {
+  some(text: string, passes: (value: T) => boolean): boolean {
+    for (const length of this.#lengths) {
       if (length > text.length) continue;
-      const value = this.#byPrefix.get(text.slice(0, length));
-      if (value !== undefined && passes(value)) return true;
-    }
-    return false;
-  }
-
-  #someOther(text: string, passes: (value: T) => boolean): boolean {
-    for (const { matches, value } of this.#others.values()) {
-      if (matches(text) && passes(value)) return true;
+      const patterns = this.#byPart.get(this.#partOf(text, length));
+      if (!patterns) continue;
+      for (const { matches, value } of patterns.values()) {
+        if (matches(text) && passes(value)) return true;
+      }
     }
     return false;
   }
 }
 
-function isPrefix(pattern: string): boolean {
-  return !isRegex(pattern) && pattern.indexOf('*') === pattern.length - 1;
+function getOrMake<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+/** The literal text that everything begins with that the pattern matches. */
+function startOf(pattern: string): string {
+  return isRegex(pattern) ? literalStartOf(pattern) : pattern.slice(0, pattern.indexOf('*'));
+}
+
+/** The same for the end. */
+function endOf(pattern: string): string {
+  return isRegex(pattern) ? '' : pattern.slice(pattern.lastIndexOf('*') + 1);
+}
+
+/** Letters, digits and dashes right behind the `^`, unless the regular expression is an alternative to something else. */
+function literalStartOf(regex: string): string {
+  if (regex.includes('|')) return '';
+  const [, plain = '', next = ''] = /^\^([A-Za-z0-9-]*)(.?)/su.exec(regex) ?? [];
+  // What may be repeated or left out is not sure to be there.
+  return /^[?*+{]$/.test(next) ? plain.slice(0, -1) : plain;
 }

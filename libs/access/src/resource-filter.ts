@@ -32,25 +32,41 @@ export const UnknownFilter = failure(
 
 const compiled = new WeakMap<ResourceFilter, ObjectFilter>();
 
-/** Compiles a filter. The cost per object does not grow with the number of literal and `prefix*` entries. */
+/** Compiles a filter, once. The cost per object grows only with patterns that have no literal beginning or end. */
 export function compileFilter(filter: ResourceFilter): ObjectFilter {
   const known = compiled.get(filter);
   if (known) return known;
   if (filter.v !== 1) throw UnknownFilter();
   const allow = new ScopeIndex(filter.allow);
   const deny = new ScopeIndex(filter.deny);
+  const isSeen = (namespace: string, name: string) => !deny.has(namespace, name) && allow.has(namespace, name);
+  const isSeenAgain = allow.isSlow || deny.isSlow ? remembered(isSeen) : isSeen;
   const passes: ObjectFilter = (apiGroup, resource, namespace, name) =>
-    apiGroup === filter.apiGroup &&
-    resource === filter.resource &&
-    !deny.has(namespace, name) &&
-    allow.has(namespace, name);
+    apiGroup === filter.apiGroup && resource === filter.resource && isSeenAgain(namespace, name);
   compiled.set(filter, passes);
   return passes;
+}
+
+const maxRemembered = 20_000;
+
+/** The same objects come with every list and watch: where each costs a walk through patterns, answers are kept. */
+function remembered(decide: (namespace: string, name: string) => boolean): typeof decide {
+  const answers = new Map<string, boolean>();
+  return (namespace, name) => {
+    const key = `${namespace}/${name}`;
+    const known = answers.get(key);
+    if (known !== undefined) return known;
+    const answer = decide(namespace, name);
+    if (answers.size >= maxRemembered) answers.clear();
+    answers.set(key, answer);
+    return answer;
+  };
 }
 
 /** A set of (namespace pattern, name pattern) pairs. */
 export class ScopeIndex {
   readonly #namespaces = new PatternIndex<PatternIndex<true>>();
+  #isSlow = false;
 
   constructor(entries: Iterable<FilterEntry> = []) {
     for (const { namespace, names } of entries) {
@@ -59,7 +75,14 @@ export class ScopeIndex {
   }
 
   add(namespace: string, name: string): void {
-    this.#namespaces.at(namespace, () => new PatternIndex<true>()).at(name, () => true);
+    const names = this.#namespaces.at(namespace, () => new PatternIndex<true>());
+    names.at(name, () => true);
+    this.#isSlow ||= names.isSlow || this.#namespaces.isSlow;
+  }
+
+  /** Whether what `has` costs grows with the number of patterns. */
+  get isSlow(): boolean {
+    return this.#isSlow;
   }
 
   /** Whether a pair matches the object. One without a namespace only fits the namespace patterns "" and `*`. */
