@@ -62,7 +62,7 @@ describe('an index of patterns', () => {
         const wanted = all.filter((pattern) => compilePattern(pattern)(name)).toSorted();
         expect(matching(indexOf(all), name)).toEqual(wanted);
       }),
-      { numRuns: 3000 },
+      { numRuns: 800 },
     );
   });
 

@@ -39,7 +39,8 @@ export function compileFilter(filter: ResourceFilter): ObjectFilter {
   if (filter.v !== 1) throw UnknownFilter();
   const allow = new ScopeIndex(filter.allow);
   const deny = new ScopeIndex(filter.deny);
-  const isSeen = (namespace: string, name: string) => !deny.has(namespace, name) && allow.has(namespace, name);
+  const isSeen = (namespace: string, name: string) =>
+    !deny.has(namespace, name) && allow.has(namespace, name);
   const isSeenAgain = allow.isSlow || deny.isSlow ? remembered(isSeen) : isSeen;
   const passes: ObjectFilter = (apiGroup, resource, namespace, name) =>
     apiGroup === filter.apiGroup && resource === filter.resource && isSeenAgain(namespace, name);

@@ -1,3 +1,4 @@
+import { hkdfSync, randomBytes } from 'node:crypto';
 import { lookup as systemLookup } from 'node:dns';
 import { readFile } from 'node:fs/promises';
 import { isIP, type LookupFunction } from 'node:net';
@@ -61,6 +62,7 @@ export class ApiServer implements AsyncDisposable {
   /** Options of `tls.connect` for a connection of its own, as upgrades need. */
   readonly tls: ConnectionOptions;
   readonly #settings: ApiServerSettings;
+  readonly #keyMaterial: Buffer;
   #authorization: readonly string[];
   #tokenReadAt = 0;
 
@@ -70,6 +72,7 @@ export class ApiServer implements AsyncDisposable {
     this.host = url.host;
     this.basePath = url.pathname.replace(/\/+$/, '');
     this.#settings = settings;
+    this.#keyMaterial = sharedSecretOf(settings) ?? randomBytes(32);
     const connector = new Connector(tlsOptions(url, settings, rules));
     this.tls = connector.options;
     this.requests = new Http1Pool(connector, false);
@@ -90,6 +93,14 @@ export class ApiServer implements AsyncDisposable {
     this.#tokenReadAt = Date.now();
     const token = await readFile(tokenFile, 'utf8').catch(() => '');
     if (token.trim() !== '') this.#authorization = ['authorization', `Bearer ${token.trim()}`];
+  }
+
+  /**
+   * A key of 32 bytes for a purpose, made of our credentials: every process that holds the same ones makes the same key.
+   * Where they are this process's own (the token of its pod), or there are none, the key is so too, and random.
+   */
+  derivedKey(purpose: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.#keyMaterial, '', purpose, 32));
   }
 
   /** Cuts every connection. */
@@ -137,6 +148,11 @@ function guardedLookup({ mayConnect }: ApiServerRules): LookupFunction {
       return options.all ? callback(null, allowed) : callback(null, first.address, first.family);
     });
   };
+}
+
+function sharedSecretOf({ token, clientKey, basic }: ApiServerSettings): Buffer | undefined {
+  const secrets = [typeof token === 'object' ? token.reveal() : token, clientKey, basic?.password];
+  return secrets.some((secret) => secret !== undefined) ? Buffer.from(JSON.stringify(secrets)) : undefined;
 }
 
 function authorizationOf({ token, basic }: ApiServerSettings): readonly string[] {

@@ -1,9 +1,9 @@
 import { compileFilter, type ResourceFilter } from '@postern/access';
 import type { ApiServer } from '@postern/kube';
-import { jsonOnly } from '../forward/accept.ts';
-import { type BodyFilter, type MaySee, UnreadableAnswer } from '../forward/body-filter.ts';
-import { ListFilter } from '../forward/filter-list.ts';
-import { WatchFilter } from '../forward/filter-watch.ts';
+import { filterableAccept } from '../filter/accept.ts';
+import { answerFilter, type AnswerRules } from '../filter/answer-filter.ts';
+import { ContinueExpired, isSealed, openToken, sealToken, type TokenUse } from '../filter/page-tokens.ts';
+import type { Forward } from '../forward/forward.ts';
 import type { UpstreamRequest } from '../forward/upstream.ts';
 import type { ClientHeaders } from '../request/client-headers.ts';
 import { CollectionNotLimited } from '../request/authorize.ts';
@@ -11,49 +11,62 @@ import { type Impersonation, impersonationHeaders } from '../request/impersonate
 import { firstValue, type QueryPairs } from '../request/query.ts';
 import { isLongLived, type RequestInfo, upstreamTarget } from '../request/request-info.ts';
 
-/** What was decided about a request: whom it acts as, and what of the answer its user may see. */
+/** What was decided about a request: who asks, whom it acts as, and what of the answer may be seen. */
 export interface Granted {
+  /** SPIFFE id of the user or bot. */
+  readonly subject: string;
   readonly impersonation: Impersonation;
   readonly filter: ResourceFilter | undefined;
 }
 
-/** A request as it goes to an API server, and the filter for its answer. */
-export interface ApiRequest {
-  readonly request: UpstreamRequest;
-  readonly filter: ((headers: Record<string, string | string[] | undefined>) => BodyFilter) | undefined;
-}
-
-/** What was asked, by whom at which address, and under which id. */
-interface ServedRequest {
+/** What was asked of a cluster, by whom at which address, and under which id. */
+export interface ReadRequest {
+  readonly cluster: string;
   readonly info: RequestInfo;
   readonly headers: ClientHeaders;
   readonly clientAddress: string;
   readonly requestId: string;
 }
 
+/** A request as it goes to an API server, and the filter for its answer. */
+export interface ApiRequest {
+  readonly request: UpstreamRequest;
+  readonly filter: Forward['filter'];
+}
+
 /** Builds the request for an API server from attributes, grant and allowlisted headers. Nothing else of it goes on. */
 export function apiRequest(
-  server: ApiServer,
-  { info, headers, clientAddress, requestId }: ServedRequest,
-  { impersonation, filter }: Granted,
+  server: Pick<ApiServer, 'authorization' | 'derivedKey'>,
+  read: ReadRequest,
+  { subject, impersonation, filter }: Granted,
 ): ApiRequest {
-  const limited = filter && reads(info) ? filter : undefined;
+  const { info, headers, clientAddress, requestId } = read;
   if (filter && info.verb === 'deletecollection') throw CollectionNotLimited(info.resource);
-  const accept = limited ? jsonOnly(headers.accept) : headers.accept;
+  const pages = new Pages(server, tokenUse(subject, read));
+  const limited = filter && reads(info) ? filterFor(info, filter, pages) : undefined;
   const out = [...headers.forward, ...server.authorization(), ...impersonationHeaders(impersonation)];
+  const accept = limited ? filterableAccept(headers.accept, prefersStreaming(info)) : headers.accept;
   if (accept !== undefined) out.push('accept', accept);
-  if (headers.acceptsGzip && !limited) out.push('accept-encoding', 'gzip');
+  // Compressed answers could not be filtered, and some servers compress unless told not to.
+  if (limited) out.push('accept-encoding', 'identity');
+  else if (headers.acceptsGzip) out.push('accept-encoding', 'gzip');
   if (headers.contentLength !== undefined) out.push('content-length', headers.contentLength);
   if (clientAddress !== '') out.push('x-forwarded-for', clientAddress);
   // The API server takes the id for its own audit log from here. A client's own is not on the allowlist.
   if (requestId !== '') out.push('audit-id', requestId);
-  const path = upstreamTarget(info, limited ? readableQuery(info.query) : info.query);
+  const query = pages.opened(limited ? readableQuery(info.query) : info.query, limited !== undefined);
+  const path = upstreamTarget(info, query);
   const request = { method: info.method, path, headers: out, isLongLived: isLongLived(info) };
-  return { request, filter: limited ? filterOf(info, limited) : undefined };
+  return { request, filter: limited };
 }
 
 function reads(info: RequestInfo): boolean {
   return info.verb === 'list' || info.verb === 'watch';
+}
+
+/** A list in pages is short enough to be held. */
+function prefersStreaming({ verb, query }: RequestInfo): boolean {
+  return verb === 'list' && !(Number(firstValue(query, 'limit')) > 0);
 }
 
 /** A Table row without its object's metadata says nothing about whose it is, and pretty-printed events span lines. */
@@ -65,26 +78,53 @@ function readableQuery(query: QueryPairs): QueryPairs {
     : [...rest, ['includeObject', include === 'Object' ? 'Object' : 'Metadata']];
 }
 
-function filterOf(info: RequestInfo, filter: ResourceFilter): NonNullable<ApiRequest['filter']> {
+function filterFor(info: RequestInfo, filter: ResourceFilter, pages: Pages): NonNullable<Forward['filter']> {
   const passes = compileFilter(filter);
-  const maySee: MaySee = (namespace, name) => passes(info.apiGroup, info.resource, namespace, name);
-  return (headers) => {
-    if (!isPlainJson(headers)) throw UnreadableAnswer('it is not plain JSON');
-    return info.verb === 'watch' ? new WatchFilter(maySee) : new ListFilter(maySee, withoutCount);
+  const rules: AnswerRules = {
+    isWatch: info.verb === 'watch',
+    dropsObjects: firstValue(info.query, 'includeObject') === 'None',
+    maySee: (namespace, name) => passes(info.apiGroup, info.resource, namespace, name),
+    sealContinue: (token) => pages.seal(token),
   };
+  return (status, headers) => answerFilter(status, headers, rules);
 }
 
-function isPlainJson(headers: Record<string, string | string[] | undefined>): boolean {
-  const encoding = headers['content-encoding'];
-  const type = headers['content-type'];
-  return (
-    (encoding === undefined || encoding === 'identity') &&
-    typeof type === 'string' &&
-    /^application\/json(?:;|$)/.test(type)
-  );
+function tokenUse(subject: string, { cluster, info }: ReadRequest): TokenUse {
+  const { apiGroup, resource, namespace, query } = info;
+  const selectors = ['labelSelector', 'fieldSelector'].map((key) => firstValue(query, key) ?? '');
+  return [subject, cluster, apiGroup, resource, namespace, ...selectors];
 }
 
-/** The number of items that remain counts those the user may not see. */
-function withoutCount(metadata: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => key !== 'remainingItemCount'));
+/** The tokens by which a list goes on to its next page. */
+class Pages {
+  readonly #server: Pick<ApiServer, 'derivedKey'>;
+  readonly #use: TokenUse;
+
+  constructor(server: Pick<ApiServer, 'derivedKey'>, use: TokenUse) {
+    this.#server = server;
+    this.#use = use;
+  }
+
+  seal(token: string): string {
+    return sealToken(this.#key(), token, this.#use);
+  }
+
+  /**
+   * A query with the API server's own token in it. Where the list is limited no other token is taken: with one that it makes up
+   * a client could ask whether anything comes behind a name.
+   */
+  opened(query: QueryPairs, isLimited: boolean): QueryPairs {
+    const token = firstValue(query, 'continue') ?? '';
+    if (token === '') return query;
+    if (!isSealed(token)) {
+      if (isLimited) throw ContinueExpired();
+      return query;
+    }
+    const opened = openToken(this.#key(), token, this.#use);
+    return query.map(([key, value]) => (key === 'continue' ? [key, opened] : [key, value]));
+  }
+
+  #key(): Buffer {
+    return this.#server.derivedKey('continue');
+  }
 }

@@ -53,7 +53,7 @@ export class GrantCheck {
 }
 
 /** A grant in the terms of serving. */
-export function grantedBy({ kubeUser, kubeGroups, rules }: VerifiedGrant): Granted {
+export function grantedBy({ sub, kubeUser, kubeGroups, rules }: VerifiedGrant): Granted {
   const [filter] = (rules ?? []) as unknown as readonly ResourceFilter[];
-  return { impersonation: { user: kubeUser, groups: kubeGroups }, filter };
+  return { subject: sub, impersonation: { user: kubeUser, groups: kubeGroups }, filter };
 }

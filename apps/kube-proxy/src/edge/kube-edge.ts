@@ -1,6 +1,6 @@
 import { type AccessCluster, userNameOf } from '@postern/access';
 import { AppError, type Clock, toAppError, uuidv7 } from '@postern/core';
-import type { Principal } from '@postern/identity';
+import { type Principal, spiffeId } from '@postern/identity';
 import { statusCode } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
 import type { Exchange } from '../listen/exchange.ts';
@@ -231,6 +231,7 @@ export class KubeEdge {
       clientAddress: record.address,
       requestId: record.requestId,
       granted: {
+        subject: spiffeId(principal),
         impersonation: { user: decision.kubeUser, groups: decision.kubeGroups },
         filter: decision.rules,
       },

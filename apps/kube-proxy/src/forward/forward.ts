@@ -4,7 +4,7 @@ import { statusOf } from '@postern/kube';
 import type { Dispatcher } from 'undici';
 import type { Answer } from '../listen/exchange.ts';
 import { BadGateway, ClientLeft, UpstreamTimeout, UpstreamUnreachable } from './answers.ts';
-import type { BodyFilter } from './body-filter.ts';
+import type { BodyFilter } from '../filter/body-filter.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { Traffic } from './traffic.ts';
 import type { AnswerHeaders, Upstream, UpstreamRequest } from './upstream.ts';
@@ -13,8 +13,8 @@ import type { AnswerHeaders, Upstream, UpstreamRequest } from './upstream.ts';
 export interface Forward extends Attempt {
   readonly body: Readable | Buffer | undefined;
   readonly answer: Answer;
-  /** Gives the filter for a successful answer, or undefined to pass it untouched. Throws to refuse the answer. */
-  readonly filter?: ((headers: AnswerHeaders) => BodyFilter) | undefined;
+  /** Gives the filter for an answer, or undefined to pass it untouched. Throws to refuse the answer. */
+  readonly filter?: ((status: number, headers: AnswerHeaders) => BodyFilter | undefined) | undefined;
   /** AnswerHeaders for the client; the default is the allowlist for API servers. */
   readonly responseHeaders?: ((headers: AnswerHeaders) => string[]) | undefined;
   /** Where to try again, when nothing of the request has reached this upstream or it may be sent twice. */
@@ -98,7 +98,7 @@ class Flight implements Dispatcher.DispatchHandler {
     const { answer, filter, begun } = this.#options;
     if (this.#isDone) return;
     this.#isFlowing = true;
-    if (filter && status >= 200 && status < 300) this.#filter = filter(headers);
+    this.#filter = filter?.(status, headers);
     const passed = (this.#options.responseHeaders ?? responseHeaders)(headers);
     const length = headers['content-length'];
     if (!this.#filter && typeof length === 'string') passed.push('content-length', length);

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { failure, isPlainObject } from '@postern/core';
-import { type Member, membersOf, skipSpace } from '../forward/json-bytes.ts';
+import { type Member, membersOf } from '../json/json-bytes.ts';
+import { skipSpace } from '../json/json-tokens.ts';
 import { bytesField, protobufObject, textField } from './protobuf.ts';
 
 export const BodyTooLarge = failure(

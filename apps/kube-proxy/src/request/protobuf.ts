@@ -1,7 +1,7 @@
 /** As much of Kubernetes' protobuf encoding as it takes to read a few texts out of a message. */
 
 /** Bytes that are not what they say. */
-class InvalidProtobuf extends TypeError {}
+export class InvalidProtobuf extends TypeError {}
 
 const magic = Buffer.from('k8s\0');
 /** `raw` of runtime.Unknown, which wraps every object. */
@@ -24,19 +24,32 @@ const maxTag = 2 ** 32;
 /** The one length-delimited field of a number. Decoders merge messages that come twice, so that is refused. */
 export function bytesField(message: Buffer, wanted: number): Buffer | undefined {
   let found: Buffer | undefined;
+  for (const { field, bytes } of fieldsOf(message)) {
+    if (field !== wanted || !bytes) continue;
+    if (found) throw new InvalidProtobuf('it has a field twice');
+    found = bytes;
+  }
+  return found;
+}
+
+/** One field of a message. `bytes` are its value where that has a length, `whole` are also its tag and length. */
+export interface ProtobufField {
+  readonly field: number;
+  readonly bytes: Buffer | undefined;
+  readonly whole: Buffer;
+}
+
+/** The fields of a message in their order. Throws where they are malformed. */
+export function* fieldsOf(message: Buffer): Generator<ProtobufField> {
   let at = 0;
   while (at < message.length) {
     const tag = varint(message, at);
     if (tag.value >= maxTag) throw new InvalidProtobuf('it has a field number that is too large');
-    const field = Math.floor(tag.value / 8);
-    const value = valueAt(message, tag.next, tag.value % 8);
-    if (field === wanted && value.bytes) {
-      if (found) throw new InvalidProtobuf('it has a field twice');
-      found = value.bytes;
-    }
-    at = value.next;
+    const { next, bytes } = valueAt(message, tag.next, tag.value % 8);
+    if (next > message.length) throw new InvalidProtobuf('it ends too early');
+    yield { field: Math.floor(tag.value / 8), bytes, whole: message.subarray(at, next) };
+    at = next;
   }
-  return found;
 }
 
 function valueAt(message: Buffer, at: number, wireType: number): { next: number; bytes?: Buffer } {
@@ -50,7 +63,8 @@ function valueAt(message: Buffer, at: number, wireType: number): { next: number;
   return { next, bytes: message.subarray(length.next, next) };
 }
 
-function varint(bytes: Buffer, from: number): { value: number; next: number } {
+/** A number of variable length, and the position behind it. Throws when it does not end within the bytes. */
+export function varint(bytes: Buffer, from: number): { value: number; next: number } {
   let value = 0;
   for (let index = 0; index < 10; index += 1) {
     const byte = bytes[from + index];
