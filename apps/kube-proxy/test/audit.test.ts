@@ -192,7 +192,7 @@ describe('the record of a request', () => {
     },
   );
 
-  test('has the labels by which the cluster was selected', async () => {
+  test('has the labels by which the cluster was selected, and the policy (A-09)', async () => {
     await rig.cluster('labelled', echoKubeconfig(rig.echo), { env: 'prod' });
     const byLabel = { ...everythingAllowed, kubernetes_labels: { env: 'prod' } };
     const { recorded, policy } = await send(byLabel, {}, { path: `${pods}/x`, cluster: 'labelled' });

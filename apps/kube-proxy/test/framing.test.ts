@@ -120,6 +120,27 @@ describe('request framing', () => {
     await until(() => upstream!.destroyed, 'the upstream connection is gone');
   });
 
+  test('two users on the same connections each get their own answers, never kept for the next (S-13, S-15)', async () => {
+    rig.user('bob', ['viewer']);
+    const bob = await rig.pki.person('bob');
+    let count = 0;
+    rig.echo.respond = (seen, socket) => {
+      const user = seen.headers.find(([name]) => name === 'impersonate-user')?.[1];
+      okJson({ kind: 'Pod', user, n: (count += 1) }, 'Cache-Control: public, max-age=3600\r\nETag: "1"\r\n')(
+        seen,
+        socket,
+      );
+    };
+    const asked = Array.from({ length: 20 }, async (_, at) => {
+      const [user, client] = at % 2 === 0 ? (['alice', rig.alice] as const) : (['bob', bob] as const);
+      const answer = await raw(rig, client, `GET ${pods}/a HTTP/1.1\r\nHost: edge\r\n\r\n`, 100);
+      expect(answer).toContain(`"user":"${user}"`);
+    });
+    await Promise.all(asked);
+    expect(rig.echo.seen).toHaveLength(20);
+    expect(rig.echo.sockets.size).toBeLessThan(20);
+  });
+
   test('an answer that is cut short is not passed on as complete', async () => {
     rig.echo.respond = (_, socket) => {
       socket.write(
@@ -140,7 +161,7 @@ describe('upgrades', () => {
   const switching =
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSet-Cookie: a=b\r\n\r\n';
 
-  test('a switch joins both ends and passes only handshake headers', async () => {
+  test('a switch joins both ends and passes only handshake headers, no bearer (H-15)', async () => {
     rig.echo.respond = (_, socket) => {
       socket.write(`${switching}hello`);
       socket.once('data', (chunk) => socket.write(`echo:${chunk.toString()}`));

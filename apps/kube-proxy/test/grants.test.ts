@@ -63,7 +63,7 @@ describe('a request to an agent', () => {
     });
   const as = (held: HeldIdentity) => ({ key: held.current().key, cert: held.current().certificate });
 
-  test('with a grant that its edge signed is served as the granted user', async () => {
+  test('with a grant that its edge signed is served as the granted user, whatever its headers say (H-02)', async () => {
     const { status } = await send(as(edge), {
       'postern-grant': await grant(),
       'impersonate-user': 'root',
@@ -123,7 +123,7 @@ describe('a request to an agent', () => {
       async () => [as(edge), { 'postern-grant': await grant(edge, { at: new Date(Date.now() + 120_000) }) }],
     ],
     [
-      'with a grant for another cluster',
+      'with a grant for another cluster (A-12)',
       403,
       async () => [as(edge), { 'postern-grant': await grant(edge, { cluster: 'c2' }) }],
     ],

@@ -102,6 +102,8 @@ describe.each(['together', 'split'] as const)('headers of a request, edge and ag
       'X-Forwarded-User: canary-x\r\nX-Forwarded-Client-Cert: canary-x\r\nX-Ssl-Client-Dn: canary-x\r\nRemote-User: canary-x\r\n',
     ],
     ['addresses (H-13)', 'X-Forwarded-For: canary-x\r\nForwarded: for=canary-x\r\nX-Real-IP: canary-x\r\n'],
+    ['bearer beside impersonation (H-22)', 'Authorization: Bearer canary-x\r\nImpersonate-User: alice\r\n'],
+    ['line ends in a content type (S-08)', 'Content-Type: a\rImpersonate-Group: canary-x\r\n'],
     ['bearer (H-14)', 'Authorization: Bearer canary-x\r\n'],
     ['two bearers (H-14)', 'Authorization: Bearer canary-x\r\nAuthorization: Basic canary-x\r\n'],
     [

@@ -291,7 +291,7 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
     expect(`${out}${err}`).toContain('access changed');
   });
 
-  test('lets a role create only the names it may', async () => {
+  test('lets a role create only the names it may (P-13)', async () => {
     const kubectl = await userWith('maker', { kubernetes_resources: [rule(`own-*`, 'dev')] });
     expect((await kubectl(['-n', 'dev', 'create', 'configmap', `own-${shape}`])).err).toBe('');
     expect((await kubectl(['-n', 'dev', 'create', 'configmap', 'other'])).err).toContain('is forbidden');
@@ -313,14 +313,14 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
     ).toBe(3);
   });
 
-  test('does not delete a collection that a role may see only in part', async () => {
+  test('does not delete a collection that a role may see only in part (P-11)', async () => {
     const kubectl = await userWith('deleter', { kubernetes_resources: [rule('own-*', 'dev')] });
     const { code, err } = await kubectl(['delete', '--raw', at('real', '/api/v1/namespaces/dev/configmaps')]);
     expect(code).not.toBe(0);
     expect(err).toContain('cannot be deleted as a collection');
   });
 
-  test('lets nobody create by update without the right to create', async () => {
+  test('lets nobody create by update without the right to create (P-12)', async () => {
     const group = 'coordination.k8s.io';
     const kubectl = await userWith('updater', {
       kubernetes_resources: [
@@ -352,7 +352,7 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
     await admin(['-n', 'dev', 'delete', 'lease', 'made']);
   });
 
-  test('knows the name in a body as the API server does', async () => {
+  test('knows the name in a body as the API server does (P-13)', async () => {
     const kubectl = await userWith('namer', {
       kubernetes_resources: [rule('nginx-*', 'dev', ['create'])],
     });
@@ -372,7 +372,7 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
     await admin(['-n', 'dev', 'delete', ...made]);
   });
 
-  test('answers can-i by both sets of rules', async () => {
+  test('answers can-i by both sets of rules (A-16)', async () => {
     const kubectl = await userWith('asker', { kubernetes_resources: [rule('nginx-*', 'dev', ['get'])] });
     expect((await kubectl(['auth', 'can-i', 'get', 'configmaps/nginx-1', '-n', 'dev'])).out.trim()).toBe(
       'yes',
@@ -386,6 +386,48 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
     expect((await weak(['auth', 'can-i', 'get', 'configmaps', '-n', 'dev'])).out.trim()).toBe('no');
   });
 
+  test('lists what may be done by both sets of rules (A-16)', async () => {
+    const kubectl = await userWith('lister', { kubernetes_resources: [rule('nginx-*', 'dev', ['get'])] });
+    const { out } = await kubectl(['auth', 'can-i', '--list', '-n', 'dev']);
+    const lines = out.split('\n').map((line) => line.trim().split(/\s{2,}/));
+    expect(lines).toContainEqual(['configmaps', '[]', '[nginx-*]', '[get]']);
+    expect(lines).toContainEqual(['selfsubjectaccessreviews.authorization.k8s.io', '[]', '[]', '[create]']);
+    expect(out).not.toMatch(/secrets|\*\.\*/);
+    const weak = await userWith('weak-lister', { ...everythingAllowed, kubernetes_groups: ['nobody'] });
+    expect((await weak(['auth', 'can-i', '--list', '-n', 'dev'])).out).not.toMatch(/configmaps|\*\.\*/);
+    const strong = await userWith('strong-lister', { ...everythingAllowed });
+    expect((await strong(['auth', 'can-i', '--list', '-n', 'dev'])).out).toMatch(
+      /^\*\.\* +\[\] +\[\] +\[\*\]$/m,
+    );
+  });
+
+  test('asks about access with the groups of the roles that allow it, and no others (A-16)', async () => {
+    const kubectl = await userWith('two-roles', {
+      kubernetes_groups: ['nobody'],
+      kubernetes_resources: [rule('nginx-*', 'dev')],
+    });
+    rig.role('other-role', {
+      allow: {
+        kubernetes_labels: { '*': '*' },
+        kubernetes_groups: ['editors'],
+        kubernetes_resources: [rule('nginx-*', 'prod')],
+      },
+    });
+    rig.user('two-roles', ['two-roles-role', 'other-role']);
+    for (const [namespace, says] of [
+      ['dev', 'no'],
+      ['prod', 'yes'],
+    ] as const) {
+      const asked = await kubectl(['auth', 'can-i', 'get', 'configmaps/nginx-1', '-n', namespace]);
+      const done = await kubectl(['get', 'configmap', 'nginx-1', '-n', namespace]);
+      expect([namespace, asked.out.trim().split(' ')[0], done.code === 0]).toEqual([
+        namespace,
+        says,
+        says === 'yes',
+      ]);
+    }
+  });
+
   test('has the last word by its own rules', async () => {
     const kubectl = await userWith('viewer', { ...everythingAllowed, kubernetes_groups: ['nobody'] });
     expect((await kubectl(['get', 'configmaps', '-A'])).err).toContain(
@@ -393,7 +435,7 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
     );
   });
 
-  test('lets --as choose among the users and groups of the roles', async () => {
+  test('lets --as choose among the users and groups of the roles (H-10)', async () => {
     const kubectl = await userWith('chooser', {
       ...everythingAllowed,
       kubernetes_users: ['one', 'two'],

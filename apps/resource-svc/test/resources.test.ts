@@ -48,6 +48,15 @@ describe('presets', () => {
     expect(names).toEqual(expect.arrayContaining(['access', 'auditor', 'editor']));
     expect((await get('user', 'admin')).body['spec']).toMatchObject({ roles: ['access', 'editor'] });
   });
+
+  test('that were removed do not come back with the next start (A-14)', async () => {
+    const auditor = (await get('role', 'auditor')).body;
+    expect((await remove('role', 'auditor')).status).toBe(204);
+    const second = await service.replica();
+    expect((await get('role', 'auditor')).status).toBe(404);
+    await service.stop(second);
+    expect((await post('role', { ...auditor, metadata: { name: 'auditor' } })).status).toBe(201);
+  });
 });
 
 describe('a resource', () => {

@@ -140,7 +140,7 @@ function permutations<T>(items: readonly T[]): T[][] {
 }
 
 describe('a decision about one object', () => {
-  test('is what the rules say when they are read one by one', () => {
+  test('is what the rules say when they are read one by one, whatever their wildcards (A-02)', () => {
     fc.assert(
       fc.property(
         someRoles,
@@ -189,7 +189,7 @@ describe('a decision about one object', () => {
     );
   });
 
-  test('does not depend on the order of five roles or of their rules', () => {
+  test('does not depend on the order of five roles or of their rules (A-01)', () => {
     const five = fc.array(someRole, { minLength: 5, maxLength: 5 });
     fc.assert(
       fc.property(

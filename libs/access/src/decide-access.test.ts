@@ -97,7 +97,7 @@ describe('the labels of a role', () => {
     expect(decideKubeAccess(access(roles, 'get pods dev/x')).allowed).toBe(true);
   });
 
-  test('that no role matches are named in the refusal, with the roles considered', () => {
+  test('that no role matches are named in the refusal, with the roles considered (A-05)', () => {
     const roles = [
       groupRole('b', 'v8', { kubernetes_labels: { env: 'prod' } }),
       groupRole('a', 'v8', { kubernetes_labels: { x: 'y' } }),
@@ -197,7 +197,7 @@ describe('users and groups', () => {
     });
   });
 
-  test('are missing when the role that allows the resource names none', () => {
+  test('are missing when the role that allows the resource names none (A-04)', () => {
     const roles = [
       groupRole('a', 'v8', {
         kubernetes_groups: ['g'],
@@ -230,7 +230,7 @@ describe('users and groups', () => {
     expect(allow(roles, 'get pods dev/x').kubeGroups).toEqual(['a', 'system:authenticated']);
   });
 
-  test('keep commas, blanks and other letters as they are', () => {
+  test('keep commas, blanks and other letters as they are (H-07, H-08)', () => {
     const roles = [groupRole('a', 'v8', { kubernetes_groups: ['a,b', 'c d', 'grün'] })];
     expect(allow(roles, 'get pods dev/x').kubeGroups).toEqual(['a,b', 'c d', 'grün', 'system:authenticated']);
   });
@@ -354,7 +354,27 @@ describe('impersonation', () => {
     });
   });
 
-  test('only reaches groups of roles that allow the resource', () => {
+  test.each(['system:masters', 'system:nodes', 'system:serviceaccounts', 'system:unauthenticated'])(
+    'of the group %s is refused to who may do everything, unless a role spells it out (H-11)',
+    (group) => {
+      const admin = groupRole('admin', 'v8', { kubernetes_groups: ['admins'] });
+      const asked = { impersonate: { user: ['alice'], groups: [group] } };
+      expect(deny([admin], 'get pods dev/x', asked).code).toBe('access.impersonation_refused');
+      const spelled = groupRole('spelled', 'v8', { kubernetes_groups: ['admins', group] });
+      expect(decideKubeAccess(access([spelled], 'get pods dev/x', asked)).allowed).toBe(true);
+    },
+  );
+
+  test.each(['system:admin', 'system:node:n1', 'system:serviceaccount:kube-system:default'])(
+    'of the user %s is refused to who may do everything (H-11)',
+    (user) => {
+      const admin = groupRole('admin', 'v8', { kubernetes_groups: ['admins'] });
+      const asked = { impersonate: { user: [user] } };
+      expect(deny([admin], 'get pods dev/x', asked).code).toBe('access.impersonation_refused');
+    },
+  );
+
+  test('only reaches groups of roles that allow the resource (H-10)', () => {
     const roles = [
       groupRole('a', 'v8', {
         kubernetes_groups: ['admins'],

@@ -37,7 +37,7 @@ describe('path routing', () => {
     );
   });
 
-  test('tells which name is missing', () => {
+  test('tells which name is missing (P-17)', () => {
     expect(() => selectCluster(parseTarget('/v1/teleport'))).toThrow(
       'no Teleport cluster name found in path',
     );

@@ -3,6 +3,7 @@ import { describeRoutes, type RouteDescription } from '@postern/http';
 import { inventoryRoutes } from '@postern/inventory-svc';
 import { routes as joinRoutes } from '@postern/join-svc';
 import { resourceRoutes } from '@postern/resource-svc';
+import { kubeRights } from './kube-rights.ts';
 
 /** docs/authorization.md: who may call which operation. */
 export function authorizationPage(): string {
@@ -23,7 +24,7 @@ export function authorizationPage(): string {
     ...section('resource-svc', describeRoutes(resourceRoutes)),
     ...section('inventory-svc', describeRoutes(inventoryRoutes)),
     '',
-    'Requests to Kubernetes are decided by `libs/access` on the roles of the caller; see `libs/access/README.md`.',
+    ...kubeRights(),
     '',
   ].join('\n');
 }
