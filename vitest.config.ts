@@ -13,7 +13,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{apps,libs,tools}/*/src/**/*.test.ts'],
           globalSetup: ['./tools/dev/src/node-floor.ts'],
-          testTimeout: 10_000,
+          testTimeout: 30_000,
         },
       },
       {

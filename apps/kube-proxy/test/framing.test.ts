@@ -120,6 +120,28 @@ describe('request framing', () => {
     await until(() => upstream!.destroyed, 'the upstream connection is gone');
   });
 
+  test('a refusal is the same whether the object exists or not, and asks nobody (L-09)', async () => {
+    const refused = async (method: string, name: string) => {
+      const answer = await raw(
+        rig,
+        rig.alice,
+        `${method} ${secrets}/${name} HTTP/1.1\r\nHost: edge\r\n\r\n`,
+        50,
+      );
+      return answer
+        .replaceAll(name, 'NAME')
+        .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID')
+        .replace(/date: .*/i, '');
+    };
+    rig.echo.respond = okJson({ kind: 'Secret' });
+    const there = await refused('GET', 'there');
+    rig.echo.respond = (_, socket) => socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n');
+    expect(await refused('GET', 'gone!')).toBe(there);
+    expect(there).toMatch(/^HTTP\/1\.1 403 /);
+    expect(await refused('DELETE', 'there')).toMatch(/^HTTP\/1\.1 403 /);
+    expect(rig.echo.seen).toHaveLength(0);
+  });
+
   test('two users on the same connections each get their own answers, never kept for the next (S-13, S-15)', async () => {
     rig.user('bob', ['viewer']);
     const bob = await rig.pki.person('bob');

@@ -26,11 +26,13 @@ describe('the verb a request is judged by', () => {
     ['create services/proxy', '*', ['create']],
     ['get nodes/proxy', '*', ['get']],
     ['create serviceaccounts/token', '*', ['create']],
+    ['update certificatesigningrequests/approval.certificates.k8s.io', '*', ['update']],
+    ['update certificatesigningrequests/status.certificates.k8s.io', 'update', ['update']],
     ['get serviceaccounts', 'get', ['get']],
     ['create pods/exec.example.com', 'create', ['create']],
     ['create deployments/exec.apps', 'create', ['create']],
     ['impersonate users', 'impersonate', ['impersonate']],
-  ])('of %s is %s', (request, allow, deny) => {
+  ])('of %s is %s (W-01, W-02, W-03, W-04)', (request, allow, deny) => {
     expect(ruleVerb(parseRequest(request))).toEqual({ allow, deny });
   });
 

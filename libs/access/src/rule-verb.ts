@@ -15,8 +15,8 @@ export interface RuleVerb {
  *   the API server's own attributes call `get`.
  * - An ephemeral container is a command in somebody's pod, so adding one is exec and not patch.
  * - An eviction deletes the pod.
- * - A proxied node, service or pod gives everything that listens there, for a node including the kubelet's own exec, and a
- *   service account token is a credential that works without Postern. No verb of `kubernetes_resources` stands for that:
+ * - A proxied node, service or pod gives everything that listens there, for a node including the kubelet's own exec. A service
+ *   account token is a credential that works without Postern, and so is a certificate that was approved. No verb of `kubernetes_resources` stands for that:
  *   only a rule for that kind or for `*` whose verbs are `*` allows it.
  */
 const subresourceVerbs: Readonly<Record<string, string>> = {
@@ -28,6 +28,7 @@ const subresourceVerbs: Readonly<Record<string, string>> = {
   'services/proxy': '*',
   'nodes/proxy': '*',
   'serviceaccounts/token': '*',
+  'certificatesigningrequests.certificates.k8s.io/approval': '*',
 };
 
 const streams = new Set(['exec', 'portforward']);
@@ -39,8 +40,9 @@ export function ruleVerb(
   const { verb } = request;
   // A path may go on behind the subresource, as in nodes/n1/proxy/metrics.
   const subresource = request.subresource.split('/', 1)[0]!;
-  if (subresource === '' || request.apiGroup !== '') return { allow: verb, deny: [verb] };
-  const key = `${request.resource}/${subresource}`;
+  if (subresource === '') return same(verb);
+  const { resource, apiGroup } = request;
+  const key = `${apiGroup === '' ? resource : `${resource}.${apiGroup}`}/${subresource}`;
   if (key === 'pods/ephemeralcontainers')
     return isRead(verb) ? same(verb) : { allow: 'exec', deny: ['exec', verb] };
   const mapped = Object.hasOwn(subresourceVerbs, key) ? subresourceVerbs[key]! : verb;

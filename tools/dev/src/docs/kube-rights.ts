@@ -16,14 +16,15 @@ const requests = [
   ['services', 'proxy', 'get'],
   ['nodes', 'proxy', 'get'],
   ['serviceaccounts', 'token', 'create'],
+  ['certificatesigningrequests', 'approval', 'update', 'certificates.k8s.io'],
   ['replicationcontrollers', 'scale', 'update'],
   ['pods', 'status', 'patch'],
 ] as const;
 
 /** The rights that requests in clusters need of `kubernetes_resources`, as libs/access decides them. */
 export function kubeRights(): string[] {
-  const rows = requests.map(([resource, subresource, verb]) => {
-    const { allow, deny } = ruleVerb({ apiGroup: '', resource, subresource, verb });
+  const rows = requests.map(([resource, subresource, verb, apiGroup = '']) => {
+    const { allow, deny } = ruleVerb({ apiGroup, resource, subresource, verb });
     const denied = deny.map((each) => `\`${each}\``).join(', ');
     return `| \`${verb} ${resource}/${subresource}\` | \`${allow}\` | ${denied} |`;
   });
