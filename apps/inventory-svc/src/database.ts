@@ -71,10 +71,16 @@ interface KubeEndingTable {
   bytes_out: number;
 }
 
+interface RevokedAgentTable {
+  agent_id: string;
+  revoked_at: Date;
+}
+
 /** The tables of inventory-svc besides those of the event store. */
 export interface InventoryDb {
   agent: AgentTable;
   served_report: ServedReportTable;
   kube_request: KubeRequestTable;
   kube_ending: KubeEndingTable;
+  revoked_agent: RevokedAgentTable;
 }

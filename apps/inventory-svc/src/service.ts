@@ -12,6 +12,7 @@ import { rebuildChanged } from '@postern/projections';
 import type { Telemetry } from '@postern/telemetry';
 import { listAgents } from './agents/list-agents.ts';
 import { listenToAgents } from './agents/listen-to-agents.ts';
+import { followRevocations, isRevoked } from './agents/revoked-agents.ts';
 import { showStatus } from './agents/show-status.ts';
 import { consumeFacts } from './audit/fact-consumer.ts';
 import { getRequest } from './audit/get-request.ts';
@@ -97,6 +98,7 @@ export async function inventoryService(
   const parking = opening.use(openParking({ store, telemetry }));
   opening.use(startInboxSweep(store, { telemetry }));
   const facts = opening.use(consumeFacts({ bus, store, parking, telemetry, clusterName, clock }));
+  opening.use(followRevocations(bus, store.db, parking));
   const events = openEventDesk({ store, bus, parking });
   const server = opening.use(
     httpServer<ServiceDeps>({
@@ -105,6 +107,7 @@ export async function inventoryService(
       telemetry,
       clock,
       routes: inventoryRoutes,
+      isRevoked: (id) => isRevoked(store.db, id),
       ...(readiness ? { readiness } : {}),
       deps: { db: store.db, store, events, policy, registered: labelsIn(clusters), clock, ...config },
     }),

@@ -28,6 +28,12 @@ export const consumers = {
     durable: 'resource__agents',
     filterSubject: 'evt.join.*.agent.>',
   },
+  inventoryRevocations: {
+    service: 'inventory-svc',
+    stream: 'EVT_JOIN',
+    durable: 'inventory__revocations',
+    filterSubject: 'evt.join.*.agent.*.AgentRevoked',
+  },
 } as const satisfies Readonly<Record<string, ConsumerSpec>>;
 
 /** The consumers of facts, one for each JetStream stream that may hold them. */

@@ -1,4 +1,4 @@
-import { type Bus, connectBus } from '@postern/bus';
+import { type Bus, connectBus, eventStream } from '@postern/bus';
 import {
   agentSubjects,
   type Heartbeat,
@@ -154,6 +154,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const telemetry = opening.use(silentTelemetry('inventory-svc'));
   const store = opening.use(await openInventoryStore(new Secret(postgresUrl), { telemetry, clock }));
   const bus = opening.use(await connectBus({ servers: natsUrl, name: 'inventory-svc', telemetry }));
+  // join-svc has made it before.
+  await bus.reconcileStreams([eventStream('join')]);
   const deps = { store, bus, identity, policy, clusters, telemetry, clock };
   const service = opening.use(await inventoryService(deps, { ...quick, ...config }));
   const { port } = await service.listen({ host: '127.0.0.1', port: 0 });
