@@ -18,6 +18,7 @@ import { consumeFacts } from './audit/fact-consumer.ts';
 import { getRequest } from './audit/get-request.ts';
 import { listRequests } from './audit/list-requests.ts';
 import { listClusters } from './clusters/list-clusters.ts';
+import { listKubeServers } from './clusters/list-kube-servers.ts';
 import type { RegisteredLabels } from './clusters/visible-clusters.ts';
 import type { InventoryConfig } from './config.ts';
 import type { InventoryDb } from './database.ts';
@@ -33,6 +34,7 @@ export const inventoryRoutes: readonly Route<ServiceDeps>[] = [
   showStatus,
   listAgents,
   listClusters,
+  listKubeServers,
   listRequests,
   getRequest,
   ...eventRoutes<ServiceDeps>({

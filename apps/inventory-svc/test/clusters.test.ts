@@ -1,5 +1,10 @@
 import { type Bus, connectBus } from '@postern/bus';
-import { routesSubject, type RoutesReply, type ServedClustersReply } from '@postern/contracts';
+import {
+  type KubeServersReply,
+  routesSubject,
+  type RoutesReply,
+  type ServedClustersReply,
+} from '@postern/contracts';
 import { assertionHeader, HeldIdentity, type IdentityMaterial, signAssertion } from '@postern/identity';
 import { testNats, type TestNats, testPostgres, type TestPostgres } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -46,7 +51,7 @@ beforeAll(async () => {
     allow: {
       kubernetes_labels: { '*': '*' },
       kubernetes_groups: ['g'],
-      rules: [{ resources: ['instance'], verbs: ['list'] }],
+      rules: [{ resources: ['instance', 'kube_server'], verbs: ['list'] }],
     },
   });
   policy.role('dev', { allow: { kubernetes_labels: { env: 'dev' }, kubernetes_groups: ['g'] } });
@@ -100,6 +105,7 @@ describe('the clusters', () => {
       name: 'dev',
       labels: { env: 'dev', zone: 'z1', 'teleport.dev/origin': 'dynamic' },
       health: 'online',
+      condition: { state: 'unknown', reason: 'unknown', message: '' },
       kubeVersion: 'v1.31.0',
       agents: [{ agentId: 'clusters-1', hostname: 'host-of-clusters-1', version: '0.1.0' }],
     });
@@ -118,6 +124,24 @@ describe('the clusters', () => {
     await eventually(() => names('admin')).toContain('brief');
     clusters.remove('brief');
     expect(await names('admin')).not.toContain('brief');
+    agent.goodbye();
+  });
+
+  test('are listed agent by agent, with how they are there, for who may list kube_server', async () => {
+    clusters.put('sick', { env: 'dev' });
+    const agent = new TestAgent(bus, 'clusters-9');
+    const condition = { state: 'unhealthy', reason: 'permissions', message: 'no rights' } as const;
+    agent.beat();
+    agent.serve(cluster('sick', { condition }));
+    const servers = async () => (await call('/v1/inventory/kube_servers', 'admin')).body as KubeServersReply;
+    await eventually(async () => (await servers()).servers).toMatchObject([
+      { agentId: 'clusters-9', hostname: 'host-of-clusters-9', cluster: { name: 'sick', condition } },
+    ]);
+    const [sick] = (await servers()).servers;
+    expect(Date.parse(sick!.expires)).toBeGreaterThan(Date.now());
+    expect((await call('/v1/inventory/kube_servers', 'dev')).status).toBe(403);
+    clusters.remove('sick');
+    expect((await servers()).servers).toEqual([]);
     agent.goodbye();
   });
 

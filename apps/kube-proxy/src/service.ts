@@ -69,6 +69,11 @@ export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<K
   const handlers = agentFront({ clusters: role.clusters, grants });
   const limits = { ...defaultLimits, ...config.limits };
   const front = new TlsFront({ held, clock, clients: 'host', protocols: ['http/1.1'], limits }, handlers);
+  const conditions = telemetry.meter.createObservableGauge('postern.kube.clusters');
+  conditions.addCallback((result) => {
+    for (const [condition, count] of Object.entries(role.clusters.conditions()))
+      result.observe(count, { condition });
+  });
   await role.start();
   return {
     role,

@@ -267,7 +267,7 @@ describe('the public address', () => {
 });
 
 describe('dynamic labels', () => {
-  test('come only from programs that the agent allows, and never replace a label', async () => {
+  test('come only from programs that the agent allows, and never replace a label (A-05, K-09)', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'postern-labels-'));
     const allowed = join(dir, 'allowed');
     const forbidden = join(dir, 'forbidden');
@@ -307,7 +307,7 @@ describe('a cluster', () => {
     'https://[::ffff:169.254.169.254]:6443',
     'http://10.0.0.1',
     'https://metadata.google.internal',
-  ])('at %s is never connected to', async (server) => {
+  ])('at %s is never connected to (K-04)', async (server) => {
     const rig = await startEchoRig();
     const kubeconfig = echoKubeconfig(rig.echo).replace(rig.echo.url, server);
     rig.kubeconfigs.set('c4', Buffer.from(kubeconfig).toString('base64'));

@@ -122,7 +122,7 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
       ({ lock }) => lock('l1', { target: { server_id: shape === 'split' ? 'agent-1' : 'edge-1' } }),
     ],
     ['a cluster that was removed', ({ resources }) => resources.remove('kube_cluster', 'c1')],
-  ])('end soon after %s (A-06)', async (_, change) => {
+  ])('end soon after %s (A-06, W-14)', async (_, change) => {
     const watch = await openWatch();
     const exec = await openExec();
     change(rig);
@@ -182,6 +182,48 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
     expect(rig.edge.role.open.size).toBe(0);
     rig.unlock('l1');
     expect(await raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`)).toContain('HTTP/1.1 200');
+  });
+
+  test('are not opened any more right after a change of access (A-07)', async () => {
+    const path = at('c1', '/api/v1/pods');
+    const status = async () =>
+      (await raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`)).split('\r\n')[0];
+    expect(await status()).toBe('HTTP/1.1 200 OK');
+    rig.user('alice', []);
+    expect(await status()).toBe('HTTP/1.1 403 Forbidden');
+    rig.user('alice', ['viewer']);
+    expect(await status()).toBe('HTTP/1.1 200 OK');
+    rig.lock('l1', { target: { user: 'alice' } });
+    expect(await status()).toBe('HTTP/1.1 403 Forbidden');
+  });
+
+  test('are recorded with the policy that they were decided by, and not with one that came later (A-09)', async () => {
+    let answer = () => undefined as void;
+    rig.echo.respond = (_, socket) => {
+      answer = () => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}');
+    };
+    const path = at('c1', '/api/v1/namespaces/dev/pods');
+    const socket = await dial(rig, rig.alice);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`);
+    await until(() => rig.echo.seen.length === 1, 'the request is at the API server');
+    rig.user('bob', []);
+    answer();
+    const revisions = () => rig.bus.facts.map(({ data }) => [data['path'], data['policyRevision']]);
+    await until(() => revisions().some(([each]) => each === '/api/v1/namespaces/dev/pods'), 'the record');
+    const before = revisions().find(([each]) => each === '/api/v1/namespaces/dev/pods')![1];
+    rig.echo.respond = (_, other) => void other.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}');
+    await raw(
+      rig,
+      rig.alice,
+      `GET ${at('c1', '/api/v1/namespaces/dev/secrets')} HTTP/1.1\r\nHost: edge\r\n\r\n`,
+    );
+    await until(
+      () => revisions().some(([each]) => each === '/api/v1/namespaces/dev/secrets'),
+      'the other record',
+    );
+    const after = revisions().find(([each]) => each === '/api/v1/namespaces/dev/secrets')![1];
+    expect(Number(after)).toBe(Number(before) + 1);
+    socket.destroy();
   });
 
   test('are not opened by resuming a TLS session, as none is resumed, before a lock or after (C-10)', async () => {

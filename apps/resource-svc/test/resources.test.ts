@@ -74,7 +74,7 @@ describe('a resource', () => {
     expect(codeOf(await remove('kube_cluster', 'crud'))).toEqual([404, 'resource.not_found']);
   });
 
-  test('that exists is not created again', async () => {
+  test('that exists is not created again (K-10)', async () => {
     await post('kube_cluster', cluster('twice'));
     expect(codeOf(await post('kube_cluster', cluster('twice')))).toEqual([409, 'resource.already_exists']);
   });
@@ -99,7 +99,7 @@ describe('a resource', () => {
     ]);
   });
 
-  test('is not replaced by a file that was read at an older revision', async () => {
+  test('is not replaced by a file that was read at an older revision (K-13)', async () => {
     const first = (await post('kube_cluster', cluster('file'))).body;
     await put('kube_cluster', 'file', cluster('file', { a: '1' }));
     expect(codeOf(await put('kube_cluster', 'file', first))).toEqual([409, 'resource.revision_conflict']);
@@ -217,7 +217,7 @@ describe('bad input', () => {
 });
 
 describe('secrets', () => {
-  test('of a cluster come back only when asked for', async () => {
+  test('of a cluster come back only when asked for (K-14)', async () => {
     const created = await post('kube_cluster', cluster('secret'));
     expect(created.body['spec']).toEqual({});
     const read = await get('kube_cluster', 'secret', '?withSecrets=true');
@@ -241,7 +241,7 @@ describe('secrets', () => {
     expect(atob(spec.kubeconfig)).toContain(canary);
   });
 
-  test('end when they are emptied or replaced, and with the resource', async () => {
+  test('end when they are emptied or replaced, and with the resource (K-14)', async () => {
     const count = async (id: string) => {
       const rows = await service.store.db
         .selectFrom('resource_secret')
@@ -283,7 +283,7 @@ describe('secrets', () => {
     expect(metadataOf(await post('token', token('iam-token', spec))).name).toBe('iam-token');
   });
 
-  test('are nowhere in the database or the log', async () => {
+  test('are nowhere in the database or the log (K-14)', async () => {
     await post('kube_cluster', cluster('grep'));
     await post('token', token(`${canary}-as-a-token-name`));
     const text = await everything();

@@ -1,5 +1,6 @@
 import type {
   AgentView,
+  KubeServerView,
   MeReply,
   ServedClusterView,
   RevokeReply,
@@ -28,6 +29,8 @@ export interface Ping {
   readonly server_version: string;
 }
 
+export type { KubeServerView as KubeServer };
+
 /** The control plane, called through its proxy. */
 export interface Api extends AsyncDisposable {
   /** `host:port` of the proxy. */
@@ -40,6 +43,8 @@ export interface Api extends AsyncDisposable {
     status(): Promise<InventoryStatus>;
     agents(options?: { connected?: boolean }): Promise<AgentView[]>;
     clusters(): Promise<ServedClusterView[]>;
+    /** What each agent serves, one by one. */
+    kubeServers(): Promise<KubeServerView[]>;
   };
   /** Ends what an agent may do, at once. */
   revokeAgent(agentId: string, message?: string): Promise<RevokeReply>;
@@ -111,6 +116,10 @@ function inventoryApi(get: (path: string) => Promise<unknown>): Api['inventory']
       read<{ clusters: ServedClusterView[] }>(await get('/v1/inventory/clusters'), 'the clusters', [
         'clusters',
       ]).clusters,
+    kubeServers: async () =>
+      read<{ servers: KubeServerView[] }>(await get('/v1/inventory/kube_servers'), 'what agents serve', [
+        'servers',
+      ]).servers,
   };
 }
 

@@ -1,4 +1,4 @@
-export { type Api, type InventoryStatus, openApi, type Ping } from './api.ts';
+export { type Api, type InventoryStatus, type KubeServer, openApi, type Ping } from './api.ts';
 export { type AuditApi, type AuditedRequest, type AuditedRequestRow, type PolicyAtReply } from './audit.ts';
 export {
   type EventsApi,

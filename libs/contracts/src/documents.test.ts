@@ -80,7 +80,7 @@ describe('a hostile document', () => {
     'with a nested mapping on one line': ['a: b: c', 'line 1, column 4'],
     'in UTF-16': ['\u0000k\u0000i', 'invalid YAML'],
   };
-  test.each(Object.entries(cases))('%s is refused', (_, [text, why]) => {
+  test.each(Object.entries(cases))('%s is refused (K-07)', (_, [text, why]) => {
     expect(() => readDocuments(text)).toThrow(why);
     const error = thrownBy(() => readDocuments(text));
     expect(InvalidDocument.is(error)).toBe(true);

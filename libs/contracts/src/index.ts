@@ -7,7 +7,9 @@ export {
   OpenViewReply,
   OpenViewRequest,
   RoutesReply,
+  ClusterCondition,
   ServedCluster,
+  unknownCondition,
   ServedReport,
   SnapshotPage,
   SnapshotRequest,
@@ -48,6 +50,8 @@ export {
   AgentsReply,
   AgentView,
   InventoryStatus,
+  KubeServersReply,
+  KubeServerView,
   ServedClustersReply,
   ServedClusterView,
 } from './inventory/inventory-api.ts';

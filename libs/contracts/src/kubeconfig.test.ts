@@ -60,7 +60,7 @@ describe('a kubeconfig', () => {
     });
   });
 
-  test('keeps nothing of the contexts that are not selected', () => {
+  test('keeps nothing of the contexts that are not selected (K-06)', () => {
     const text = file({
       top: {
         clusters: [
@@ -109,33 +109,36 @@ const entry = (name: string) => ({ name, cluster: target });
 
 describe('a refused kubeconfig', () => {
   const cases: Record<string, [parts: Parts, why: string]> = {
-    'an exec plugin': [
+    'an exec plugin (K-01)': [
       user({ exec: { command: '/bin/sh', args: ['-c', 'touch /tmp/x'] } }),
       'exec plugins are not allowed',
     ],
-    'an empty exec plugin': [user({ exec: {} }), 'exec plugins are not allowed'],
-    'a gcp auth-provider': [
+    'an empty exec plugin (K-01)': [user({ exec: {} }), 'exec plugins are not allowed'],
+    'a gcp auth-provider (K-02)': [
       user({ 'auth-provider': { name: 'gcp', config: { 'cmd-path': '/bin/sh' } } }),
       'auth-provider',
     ],
-    'an oidc auth-provider': [user({ 'auth-provider': { name: 'oidc' } }), 'auth-provider is not allowed'],
-    'an authority file': [
+    'an oidc auth-provider (K-02)': [
+      user({ 'auth-provider': { name: 'oidc' } }),
+      'auth-provider is not allowed',
+    ],
+    'an authority file (K-03)': [
       cluster({ 'certificate-authority': '/etc/shadow' }),
       'certificate-authority names a file',
     ],
-    'a key file': [user({ 'client-key': '/root/.ssh/id_rsa' }), 'client-key names a file'],
+    'a key file (K-03)': [user({ 'client-key': '/root/.ssh/id_rsa' }), 'client-key names a file'],
     'a certificate file': [
       user({ 'client-certificate': '/proc/self/environ' }),
       'client-certificate names a file',
     ],
-    'a token file': [
+    'a token file (K-03)': [
       user({ tokenFile: '/var/run/secrets/kubernetes.io/serviceaccount/token' }),
       'tokenFile names a file',
     ],
     'impersonation of a user': [user({ as: 'system:admin' }), 'impersonation'],
     'impersonation of groups': [user({ 'as-groups': ['system:masters'] }), 'impersonation'],
-    'a proxy': [cluster({ 'proxy-url': 'socks5://internal:1080' }), 'proxy-url is not allowed'],
-    'no TLS verification': [
+    'a proxy (K-04)': [cluster({ 'proxy-url': 'socks5://internal:1080' }), 'proxy-url is not allowed'],
+    'no TLS verification (K-05)': [
       cluster({ 'insecure-skip-tls-verify': true }),
       'insecure-skip-tls-verify is not allowed',
     ],
@@ -152,7 +155,7 @@ describe('a refused kubeconfig', () => {
       'holds no certificate',
     ],
     'an authority that is no base64': [cluster({ 'certificate-authority-data': '!!' }), 'must be base64'],
-    'too many authorities': [
+    'too many authorities (K-05)': [
       cluster({ 'certificate-authority-data': Buffer.from(atob(certificate).repeat(65)).toString('base64') }),
       'holds more than 64 certificates',
     ],
@@ -167,7 +170,7 @@ describe('a refused kubeconfig', () => {
     'a token that is a number': [user({ token: 123 }), 'token must be a text'],
     'a user name with a colon': [{ user: { username: 'a:b', password: 'c' } }, 'nor the username a colon'],
     http: [server('http://169.254.169.254/latest/meta-data/'), 'server must start with https://'],
-    'the metadata service': [server('https://169.254.169.254/'), 'link-local'],
+    'the metadata service (K-04)': [server('https://169.254.169.254/'), 'link-local'],
     'a decimal address': [server('https://2852039166/'), 'link-local'],
     'a hexadecimal address': [server('https://0xa9fea9fe/'), 'link-local'],
     'an octal address': [server('https://0251.0376.0251.0376/'), 'link-local'],
@@ -195,12 +198,12 @@ describe('a refused kubeconfig', () => {
     ],
     'a cluster that is missing': [{ top: { clusters: [] } }, 'there is no cluster named "c"'],
     'a user that is missing': [{ top: { users: [] } }, 'there is no user named "u"'],
-    'two clusters of one name': [
+    'two clusters of one name (K-06)': [
       { top: { clusters: [entry('c'), entry('c')] } },
       'there are several clusters named "c"',
     ],
     'no context': [{ top: { contexts: [], 'current-context': undefined } }, 'it has no current-context'],
-    'several contexts and no current one': [
+    'several contexts and no current one (K-06)': [
       { top: { 'current-context': '', contexts: [{ name: 'a' }, { name: 'b' }] } },
       'it has no current-context',
     ],
@@ -215,7 +218,7 @@ describe('a refused kubeconfig', () => {
     expect((error as Error).message).not.toContain('\n');
   });
 
-  test('is one with an alias', () => {
+  test('is one with an alias (K-07)', () => {
     expect(() => parseKubeconfig('a: &x {}\nb: *x', { allowLoopback: true })).toThrow(
       'anchors are not allowed',
     );
@@ -243,11 +246,11 @@ describe('base64 of a kubeconfig', () => {
     'bytes that are no text': [Buffer.from([0xff, 0xfe, 0x00]).toString('base64'), 'it is not UTF-8'],
     'too much': ['A'.repeat(600_000), 'it is larger than 256 KiB'],
   };
-  test.each(Object.entries(cases))('is refused when it is %s', (_, [text, why]) => {
+  test.each(Object.entries(cases))('is refused when it is %s (K-08)', (_, [text, why]) => {
     expect(() => decodeKubeconfig(text)).toThrow(why);
   });
 
-  test('that was encoded twice is refused when it is parsed', () => {
+  test('that was encoded twice is refused when it is parsed (K-08)', () => {
     const twice = Buffer.from(btoa(file({}))).toString('base64');
     expect(() => parseKubeconfig(decodeKubeconfig(twice), { allowLoopback: true })).toThrow(
       'it must be one mapping',

@@ -47,7 +47,7 @@ const hosts: Record<string, ReturnType<typeof addressClass>> = {
 };
 
 describe('an address', () => {
-  test.each(Object.entries(hosts))('%s is %s', (host, expected) => {
+  test.each(Object.entries(hosts))('%s is %s (K-04)', (host, expected) => {
     expect(addressClass(host)).toBe(expected);
   });
 });

@@ -30,7 +30,7 @@ describe('an API server at an address that must not be connected to', () => {
     expect(() => new ApiServer({ server }, nothing)).toThrow(/is not allowed/);
   });
 
-  test('is refused when its name leads there, for requests and for streams of their own', async () => {
+  test('is refused when its name leads there, for requests and for streams of their own (K-04)', async () => {
     await using server = new ApiServer({ server: `https://localhost:${portOf()}` }, nothing);
     const asked = server.requests.request({ origin: server.origin, path: '/', method: 'GET' });
     await expect(asked).rejects.toMatchObject({ code: 'kube.address_refused' });

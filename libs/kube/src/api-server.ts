@@ -1,10 +1,11 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes, X509Certificate } from 'node:crypto';
 import { lookup as systemLookup } from 'node:dns';
 import { readFile } from 'node:fs/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { failure, type Secret } from '@postern/core';
+import { type Clock, failure, type Secret, systemClock } from '@postern/core';
 import type { Dispatcher } from 'undici';
+import { Credentials, type CredentialSource, staticAuthorization, tokenFileSource } from './credentials.ts';
 import { Connector } from './http/connector.ts';
 import { Http1Pool } from './http/http1-pool.ts';
 import { Http2Streams } from './http/http2-streams.ts';
@@ -21,6 +22,10 @@ export interface ApiServerSettings {
   readonly basic?: { readonly username: string; readonly password: string };
   /** Path of a token that is replaced while we run, as a pod's service account token is. Read again every minute. */
   readonly tokenFile?: string;
+  /** Path of the authorities, where they are replaced while we run. Read again at each `reload`. */
+  readonly caFile?: string;
+  /** Where credentials come from that are neither a certificate, a token nor a file. */
+  readonly credentials?: CredentialSource;
 }
 
 /** What the operator of this process allows. */
@@ -44,8 +49,6 @@ export const InvalidServer = failure(
   () => "the cluster's server must be an https URL",
 );
 
-const tokenMaxAgeMs = 60_000;
-
 /**
  * One API server and our credentials for it. Short requests have connections of their own, which cost least; answers that
  * stay open share connections, of which an idle watch is but a small part.
@@ -59,40 +62,42 @@ export class ApiServer implements AsyncDisposable {
   readonly basePath: string;
   readonly requests: Dispatcher;
   readonly streams: Dispatcher;
-  /** Options of `tls.connect` for a connection of its own, as upgrades need. */
-  readonly tls: ConnectionOptions;
-  readonly #settings: ApiServerSettings;
+  readonly credentials: Credentials;
+  readonly #caFile: string | undefined;
   readonly #keyMaterial: Buffer;
-  #authorization: readonly string[];
-  #tokenReadAt = 0;
+  readonly #connector: Connector;
 
-  constructor(settings: ApiServerSettings, rules: ApiServerRules) {
+  constructor(settings: ApiServerSettings, rules: ApiServerRules, clock: Clock = systemClock) {
     const url = parseServer(settings.server, rules);
     this.origin = url.origin;
     this.host = url.host;
     this.basePath = url.pathname.replace(/\/+$/, '');
-    this.#settings = settings;
+    this.#caFile = settings.caFile;
     this.#keyMaterial = sharedSecretOf(settings) ?? randomBytes(32);
-    const connector = new Connector(tlsOptions(url, settings, rules));
-    this.tls = connector.options;
-    this.requests = new Http1Pool(connector, false);
-    this.streams = new Http2Streams(connector, this.origin);
-    this.#authorization = authorizationOf(settings);
+    this.#connector = new Connector(tlsOptions(url, settings, rules));
+    this.requests = new Http1Pool(this.#connector, false);
+    this.streams = new Http2Streams(this.#connector, this.origin);
+    this.credentials = credentialsOf(settings, clock);
   }
 
-  /** Header name and value that identify us, or nothing where the client certificate does. */
+  /** Options of `tls.connect` for a connection of its own, as upgrades need. */
+  get tls(): ConnectionOptions {
+    return this.#connector.options;
+  }
+
+  /** Header names and values that identify us; none where the client certificate does. Throws while there are none to be had. */
   authorization(): readonly string[] {
-    if (this.#settings.tokenFile && Date.now() - this.#tokenReadAt > tokenMaxAgeMs) void this.readToken();
-    return this.#authorization;
+    return this.credentials.headers();
   }
 
-  /** Reads the token file again, where there is one. The old token stays in use when that fails. */
-  async readToken(): Promise<void> {
-    const { tokenFile } = this.#settings;
-    if (!tokenFile) return;
-    this.#tokenReadAt = Date.now();
-    const token = await readFile(tokenFile, 'utf8').catch(() => '');
-    if (token.trim() !== '') this.#authorization = ['authorization', `Bearer ${token.trim()}`];
+  /**
+   * Reads the authorities again where they are in a file. New connections trust the new ones, those that are open stay, and a
+   * file that holds none changes nothing.
+   */
+  async reload(): Promise<void> {
+    if (this.#caFile === undefined) return;
+    const ca = await readFile(this.#caFile, 'utf8').catch(() => '');
+    if (ca !== this.tls.ca && isCertificate(ca)) this.#connector.trust(ca);
   }
 
   /**
@@ -155,9 +160,20 @@ function sharedSecretOf({ token, clientKey, basic }: ApiServerSettings): Buffer 
   return secrets.some((secret) => secret !== undefined) ? Buffer.from(JSON.stringify(secrets)) : undefined;
 }
 
-function authorizationOf({ token, basic }: ApiServerSettings): readonly string[] {
-  if (token !== undefined)
-    return ['authorization', `Bearer ${typeof token === 'string' ? token : token.reveal()}`];
-  if (!basic) return [];
-  return ['authorization', `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`];
+/** A file that is being written holds less than a certificate, and must not end the trust there was. */
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function credentialsOf(settings: ApiServerSettings, clock: Clock): Credentials {
+  const { credentials: source, tokenFile } = settings;
+  if (source) return new Credentials(source, clock);
+  const first = staticAuthorization(settings);
+  if (tokenFile === undefined) return new Credentials(async () => first, clock, first);
+  // The token that was read with the settings is in use at once, and looked at again by the first request.
+  return new Credentials(tokenFileSource(tokenFile, clock), clock, { ...first, goodUntil: clock() });
 }

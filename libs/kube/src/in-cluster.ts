@@ -13,11 +13,13 @@ export async function inClusterSettings(
   const host = env['KUBERNETES_SERVICE_HOST'];
   const port = env['KUBERNETES_SERVICE_PORT'] ?? '443';
   const tokenFile = join(dir, 'token');
-  const [ca, token] = await Promise.all([read(join(dir, 'ca.crt')), read(tokenFile)]);
+  const caFile = join(dir, 'ca.crt');
+  const [ca, token] = await Promise.all([read(caFile), read(tokenFile)]);
   if (!host || !ca || !token) return undefined;
   return {
     server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     ca,
+    caFile,
     token: token.trim(),
     tokenFile,
   };

@@ -6,5 +6,13 @@ export {
   InvalidServer,
 } from './api-server.ts';
 export { inClusterSettings, serviceAccountDir } from './in-cluster.ts';
-export { ApiServerUnreachable, missingImpersonation, readVersion } from './probe.ts';
+export {
+  type Authorization,
+  Credentials,
+  type CredentialSource,
+  NoCredentialsYet,
+  tokenFileSource,
+} from './credentials.ts';
+export { checkHealth, type ClusterCondition, type HealthCheck } from './health.ts';
+export { ApiServerUnreachable, readVersion } from './probe.ts';
 export { statusBody, statusCode, type StatusDetails, statusOf } from './status.ts';

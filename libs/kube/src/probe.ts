@@ -1,4 +1,3 @@
-import type { V1SelfSubjectAccessReview } from '@kubernetes/client-node';
 import { failure, messageOf } from '@postern/core';
 import { request } from 'undici';
 import type { ApiServer } from './api-server.ts';
@@ -15,39 +14,48 @@ const maxAnswerBytes = 65_536;
 
 /** The version an API server says it is, such as `v1.33.1`. */
 export async function readVersion(server: ApiServer, signal?: AbortSignal): Promise<string> {
-  const { gitVersion } = (await ask(server, { path: '/version', signal })) as { gitVersion?: unknown };
+  const answer = await ask(server, { path: '/version', signal });
+  if (answer.status >= 300) throw ApiServerUnreachable(`it answered ${answer.status}`);
+  const { gitVersion } = objectOf(answer) as { gitVersion?: unknown };
   return typeof gitVersion === 'string' ? gitVersion.replaceAll(/[^\w.+-]/g, '').slice(0, 64) : '';
 }
 
-/** What an agent may need to impersonate. */
-const impersonated = ['users', 'groups', 'serviceaccounts'] as const;
-
-/** Which of users, groups and service accounts our credentials may not impersonate. */
-export async function missingImpersonation(server: ApiServer): Promise<string[]> {
-  const reviews = await Promise.all(impersonated.map((resource) => mayImpersonate(server, resource)));
-  return impersonated.filter((_, index) => !reviews[index]);
-}
-
-async function mayImpersonate(server: ApiServer, resource: string): Promise<boolean> {
-  const review: V1SelfSubjectAccessReview = {
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SelfSubjectAccessReview',
-    spec: { resourceAttributes: { verb: 'impersonate', resource } },
-  };
-  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
-  const { status } = (await ask(server, { path, body: JSON.stringify(review) })) as V1SelfSubjectAccessReview;
-  return status?.allowed === true;
-}
-
-interface Question {
+/** A question to an API server, with our own credentials and as nobody else. */
+export interface Question {
   readonly path: string;
   readonly body?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
-async function ask(server: ApiServer, { path, body, signal }: Question): Promise<object> {
+export interface ProbeAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Asks, for five seconds at most. Credentials that are refused are replaced, and it is asked once more with those. */
+export async function ask(server: ApiServer, question: Question): Promise<ProbeAnswer> {
+  const sent = server.authorization();
+  const answer = await askOnce(server, question, sent);
+  if (answer.status !== 401 || !(await server.credentials.replaced(sent))) return answer;
+  return askOnce(server, question, server.authorization());
+}
+
+/** The JSON object that was answered. */
+export function objectOf({ text }: ProbeAnswer): object {
+  try {
+    return JSON.parse(text) as object;
+  } catch (error) {
+    throw ApiServerUnreachable.from(error, 'its answer is not JSON');
+  }
+}
+
+async function askOnce(
+  server: ApiServer,
+  { path, body, signal }: Question,
+  authorization: readonly string[],
+): Promise<ProbeAnswer> {
   const timeout = AbortSignal.timeout(probeMs);
-  const headers = ['host', server.host, 'accept', 'application/json', ...server.authorization()];
+  const headers = ['host', server.host, 'accept', 'application/json', ...authorization];
   try {
     const answer = await request(server.origin + server.basePath + path, {
       dispatcher: server.requests,
@@ -56,9 +64,7 @@ async function ask(server: ApiServer, { path, body, signal }: Question): Promise
       body: body ?? null,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
-    const text = await readCapped(answer.body);
-    if (answer.statusCode >= 300) throw ApiServerUnreachable(`it answered ${answer.statusCode}`);
-    return JSON.parse(text) as object;
+    return { status: answer.statusCode, text: await readCapped(answer.body) };
   } catch (error) {
     throw ApiServerUnreachable.is(error) ? error : ApiServerUnreachable.from(error, messageOf(error));
   }

@@ -250,12 +250,25 @@ function inventoryReply(plane: FakeControlPlane, path: string, query: URLSearchP
       total: 2,
     });
   }
+  const condition = {
+    state: 'unhealthy',
+    reason: 'permissions',
+    message: 'its credentials may not get pods',
+  };
+  if (path === '/v1/inventory/kube_servers') {
+    const agent = { agentId: 'a1', hostname: 'one', version: '0.1.0', expires: '2040-01-01T00:00:00.000Z' };
+    const state = { health: 'online', kubeVersion: 'v1.30.0', condition };
+    return ok({
+      servers: plane.clusters.map((cluster) => ({ ...agent, cluster: { ...cluster, ...state } })),
+    });
+  }
   if (path !== '/v1/inventory/clusters') return refusal(404, 'http.not_found', 'there is no such operation');
   const served = [{ agentId: 'a1', hostname: 'one', version: '0.1.0' }];
   return ok({
     clusters: plane.clusters.map((cluster) => ({
       ...cluster,
       health: 'online',
+      condition,
       kubeVersion: 'v1.30.0',
       agents: served,
     })),

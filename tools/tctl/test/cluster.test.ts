@@ -43,6 +43,58 @@ describe('tctl status', () => {
   });
 });
 
+describe('tctl get kube_server', () => {
+  const unhealthy = {
+    status: 'unhealthy',
+    reason: 'permissions',
+    message: 'its credentials may not get pods',
+    reachable: true,
+    kubernetes_version: 'v1.30.0',
+  };
+
+  test('gives what each agent serves, and how it is there', async () => {
+    const { out } = await run(['get', 'kube_servers', '--format=json']);
+    const [first, ...others] = JSON.parse(out) as Record<string, unknown>[];
+    expect(others).toHaveLength(1);
+    expect(first).toEqual({
+      kind: 'kube_server',
+      version: 'v3',
+      metadata: {
+        name: 'prod',
+        labels: { env: 'prod', 'teleport.dev/origin': 'dynamic' },
+        expires: '2040-01-01T00:00:00.000Z',
+      },
+      spec: {
+        version: '0.1.0',
+        hostname: 'one',
+        host_id: 'a1',
+        cluster: {
+          kind: 'kube_cluster',
+          version: 'v3',
+          metadata: { name: 'prod', labels: { env: 'prod', 'teleport.dev/origin': 'dynamic' } },
+          spec: {},
+        },
+      },
+      status: { target_health: unhealthy },
+    });
+    expect(parse((await run(['get', 'kube_server/demo'])).out)).toMatchObject({
+      metadata: { name: 'demo' },
+      status: { target_health: unhealthy },
+    });
+  });
+
+  test('prints a table', async () => {
+    const { out } = await run(['get', 'kube_servers', '--format=text', '-v']);
+    expect(out).toMatch(/^Cluster Hostname Labels +Version Health/m);
+    expect(out).toMatch(/^demo +one +0\.1\.0 +unhealthy: its credentials may not get pods$/m);
+  });
+
+  test('of a name that nobody serves is not found, and none can be removed', async () => {
+    expect((await run(['get', 'kube_server/nope'])).code).toBe(5);
+    expect((await run(['rm', 'kube_server/prod'])).code).toBe(2);
+  });
+});
+
 describe('tctl kube ls', () => {
   test('prints what is served', async () => {
     expect((await run(['kube', 'ls'])).out).toBe(

@@ -92,6 +92,15 @@ describe('tsh kube ls', () => {
     ]);
   });
 
+  test('says with -v how clusters are', async () => {
+    expect((await run(['kube', 'ls', '-v'])).out).toMatch(
+      /^mycluster .* unhealthy: its credentials may not get pods$/m,
+    );
+    expect(JSON.parse((await run(['kube', 'ls', '-v', '-f', 'json'])).out)).toMatchObject([
+      { health: 'unhealthy', health_message: 'its credentials may not get pods' },
+    ]);
+  });
+
   test('prints rows only with -q', async () => {
     expect((await run(['kube', 'ls', '-q'])).out).toBe('mycluster teleport.dev/origin=dynamic\n');
   });

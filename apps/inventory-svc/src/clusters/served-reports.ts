@@ -13,7 +13,12 @@ export interface OnlineReport {
   readonly hostname: string;
   readonly version: string;
   readonly clusters: readonly ServedCluster[];
+  /** When its last heartbeat is too old. */
+  readonly expires: Date;
 }
+
+/** Heartbeats that may be missed before an agent counts as gone. */
+const missable = 3;
 
 /**
  * Writes reports in one statement. One of an older run or revision changes nothing; which run is the current one is, in
@@ -44,6 +49,7 @@ export async function onlineReports(db: Kysely<InventoryDb>): Promise<OnlineRepo
     .selectFrom('served_report as r')
     .innerJoin('agent as a', 'a.agent_id', 'r.agent_id')
     .select(['a.agent_id as agentId', 'a.hostname', 'a.version', 'r.clusters'])
+    .select(sql<Date>`a.last_seen + ${missable} * a.interval_ms * interval '1 millisecond'`.as('expires'))
     .where('a.presence', '=', 'online')
     .orderBy('a.agent_id')
     .execute();

@@ -1,6 +1,7 @@
 import type { ServedCluster } from '@postern/contracts';
 import { describe, expect, test } from 'vitest';
 import type { OnlineReport } from './served-reports.ts';
+import { kubeServers } from './list-kube-servers.ts';
 import { servedClusters } from './visible-clusters.ts';
 
 function serves(agentId: string, ...clusters: (Partial<ServedCluster> & { name: string })[]): OnlineReport {
@@ -11,15 +12,15 @@ function serves(agentId: string, ...clusters: (Partial<ServedCluster> & { name: 
     kubeVersion: 'v1',
     ...cluster,
   }));
-  return { agentId, hostname: `host-${agentId}`, version: '0.1.0', clusters: complete };
+  return { agentId, hostname: `host-${agentId}`, version: '0.1.0', expires: new Date(0), clusters: complete };
 }
 
 const registered = (labels: Record<string, Record<string, string>>) => (name: string) =>
   Object.hasOwn(labels, name) ? labels[name] : undefined;
 
-describe('a registered cluster', () => {
-  const prod = registered({ prod: { env: 'prod', 'teleport.dev/origin': 'dynamic' } });
+const prod = registered({ prod: { env: 'prod', 'teleport.dev/origin': 'dynamic' } });
 
+describe('a registered cluster', () => {
   test('has its resource’s labels, and those that agents add', () => {
     const [cluster] = servedClusters(
       [serves('a', { name: 'prod', labels: { env: 'dev', zone: 'z1' } })],
@@ -89,6 +90,42 @@ describe('a cluster that is not registered', () => {
     );
     expect(cluster!.labels).toEqual({ env: 'lab', 'teleport.dev/origin': 'config-file' });
   });
+});
+
+test('a cluster is as well as at the agent where it is best', () => {
+  const condition = (state: 'healthy' | 'unhealthy', message: string) => ({ state, reason: 'r', message });
+  const reports = [
+    serves('a', { name: 'prod', condition: condition('unhealthy', 'no rights') }),
+    serves('b', { name: 'prod' }),
+    serves('c', { name: 'prod', condition: condition('healthy', '') }),
+  ];
+  expect(servedClusters(reports, prod)[0]?.condition.state).toBe('healthy');
+  expect(servedClusters(reports.slice(0, 2), prod)[0]?.condition.state).toBe('unknown');
+  expect(servedClusters(reports.slice(0, 1), prod)[0]?.condition.message).toBe('no rights');
+});
+
+test('servers of clusters are those that agents serve rightly, each by itself', () => {
+  const reports = [
+    serves(
+      'b',
+      { name: 'prod', health: 'offline' },
+      { name: 'gone' },
+      { name: 'lab', origin: 'config-file' },
+    ),
+    serves('a', { name: 'prod' }),
+    serves('rogue', { name: 'prod', origin: 'config-file' }),
+  ];
+  const shown = kubeServers(reports, prod).map(({ agentId, cluster }) => [
+    cluster.name,
+    agentId,
+    cluster.health,
+    cluster.condition.state,
+  ]);
+  expect(shown).toEqual([
+    ['lab', 'b', 'online', 'unknown'],
+    ['prod', 'a', 'online', 'unknown'],
+    ['prod', 'b', 'offline', 'unknown'],
+  ]);
 });
 
 test('clusters come sorted by name, whatever they are called', () => {

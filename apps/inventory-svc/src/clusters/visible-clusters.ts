@@ -1,5 +1,10 @@
 import { isAbout, type Labels, visibleLabels } from '@postern/access';
-import type { ServedCluster, ServedClusterView } from '@postern/contracts';
+import {
+  type ClusterCondition,
+  type ServedCluster,
+  type ServedClusterView,
+  unknownCondition,
+} from '@postern/contracts';
 import type { OnlineReport } from './served-reports.ts';
 
 /** The labels of a registered cluster, or undefined when no cluster of that name is registered. */
@@ -42,7 +47,17 @@ function viewOf(
     name,
     labels,
     health: online ? 'online' : 'offline',
+    condition: bestOf(serving.map(({ cluster }) => cluster)),
     kubeVersion: (online ?? serving[0]!).cluster.kubeVersion,
     agents: serving.map(({ agent: { agentId, hostname, version } }) => ({ agentId, hostname, version })),
   };
+}
+
+const byGoodness: readonly ClusterCondition['state'][] = ['healthy', 'unknown', 'unhealthy'];
+
+/** A cluster is as well as it is at the agent where it is best: that is where requests go. */
+function bestOf(serving: readonly ServedCluster[]): ClusterCondition {
+  const conditions = serving.map(({ condition = unknownCondition }) => condition);
+  const rank = ({ state }: ClusterCondition) => byGoodness.indexOf(state);
+  return conditions.toSorted((a, b) => rank(a) - rank(b))[0] ?? unknownCondition;
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AppError } from '@postern/core';
+import type { ApiServer } from '@postern/kube';
 import { forward } from '../forward/forward.ts';
 import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
 import type { Traffic } from '../forward/traffic.ts';
@@ -49,6 +50,7 @@ export function serveRequest(clusters: ServedClusters, request: ClusterRequest, 
   const isWatch = request.info.verb === 'watch';
   return forward({
     ...reply,
+    begun: noticing401(server, reply),
     upstream,
     request: api.request,
     filter: api.filter,
@@ -68,7 +70,24 @@ export function serveUpgrade(
   const protocol = readProtocol(request.headers.upgrade);
   const { request: api } = apiRequest(server, request, { ...request.granted, filter: undefined });
   const headers = [...api.headers, ...handshakeHeaders(request.headers.handshake)];
-  return forwardUpgrade({ ...reply, upstream, request: { ...api, headers }, protocol });
+  return forwardUpgrade({
+    ...reply,
+    begun: noticing401(server, reply),
+    upstream,
+    request: { ...api, headers },
+    protocol,
+  });
+}
+
+/** A 401 is about our credentials, or comes from behind the API server's own proxy, which looks the same: they are asked for anew. */
+function noticing401<Rest extends unknown[]>(
+  server: ApiServer,
+  { begun }: { readonly begun: (status: number, ...rest: Rest) => void },
+): (status: number, ...rest: Rest) => void {
+  return (status, ...rest) => {
+    if (status === 401) server.credentials.refused();
+    begun(status, ...rest);
+  };
 }
 
 function fail(cluster: string): never {

@@ -1,14 +1,9 @@
-import type { ServedCluster } from '@postern/contracts';
-import { failure, messageOf } from '@postern/core';
-import {
-  ApiServer,
-  type ApiServerRules,
-  type ApiServerSettings,
-  missingImpersonation,
-  readVersion,
-} from '@postern/kube';
+import type { ClusterCondition, ServedCluster } from '@postern/contracts';
+import { failure } from '@postern/core';
+import { ApiServer, type ApiServerRules, type ApiServerSettings } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
 import { HttpUpstream } from '../forward/http-upstream.ts';
+import { ClusterHealth } from './cluster-health.ts';
 import { DynamicLabels, type LabelCommands } from './dynamic-labels.ts';
 
 export const ClusterNotServed = failure(
@@ -33,10 +28,6 @@ export interface ServedClustersDeps {
   /** Told with the new state, or undefined when the cluster was dropped. */
   readonly changed: (name: string, cluster: ServedCluster | undefined, reason: string) => void;
 }
-
-const firstRetryMs = 1000;
-const maxRetryMs = 30_000;
-const onlineProbeMs = 60_000;
 
 /** The clusters that this process serves, by name, each with its connection, health and labels. */
 export class ServedClusters implements AsyncDisposable {
@@ -79,6 +70,13 @@ export class ServedClusters implements AsyncDisposable {
     return this.#clusters.get(name)?.report().health === 'online';
   }
 
+  /** How many clusters are in each condition. */
+  conditions(): Record<ClusterCondition['state'], number> {
+    const counts = { healthy: 0, unhealthy: 0, unknown: 0 };
+    for (const { condition } of this.report()) counts[condition?.state ?? 'unknown'] += 1;
+    return counts;
+  }
+
   report(): ServedCluster[] {
     return [...this.#clusters.values()].map((cluster) => cluster.report());
   }
@@ -94,11 +92,8 @@ class OpenCluster implements AsyncDisposable {
   readonly #deps: ServedClustersDeps;
   readonly #spec: ClusterSpec;
   readonly #labels: DynamicLabels;
-  readonly #closing = new AbortController();
-  #health: ServedCluster['health'] = 'offline';
-  #version = '';
-  #timer: NodeJS.Timeout | undefined;
-  #isReviewed = false;
+  readonly #health: ClusterHealth;
+  #isClosed = false;
 
   constructor(deps: ServedClustersDeps, spec: ClusterSpec, server: ApiServer) {
     this.server = server;
@@ -109,75 +104,41 @@ class OpenCluster implements AsyncDisposable {
       { log: deps.log, mayRun: deps.mayRun, changed: () => this.#changed('labels changed') },
       spec.labelCommands,
     );
+    this.#health = new ClusterHealth({
+      log: deps.log,
+      server,
+      cluster: spec.name,
+      changed: (reason) => this.#changed(reason),
+    });
   }
 
   start(): void {
     this.#labels.start();
-    void this.#probe(firstRetryMs);
+    this.#health.start();
   }
 
   report(): ServedCluster {
     const { name, origin, labels } = this.#spec;
+    const { health, condition, version } = this.#health.state;
     // The operator's labels decide who has access, so what a command prints never replaces one.
     return {
       name,
       origin,
       labels: { ...this.#labels.current(), ...labels },
-      health: this.#health,
-      kubeVersion: this.#version,
+      health,
+      condition,
+      kubeVersion: version,
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
-    clearTimeout(this.#timer);
+    this.#isClosed = true;
+    this.#health.stop();
     this.#labels.stop();
     await this.server[Symbol.asyncDispose]();
   }
 
-  async #probe(retryMs: number): Promise<void> {
-    const { log } = this.#deps;
-    try {
-      const version = await readVersion(this.server, this.#closing.signal);
-      if (this.#closing.signal.aborted) return;
-      this.#become('online', version);
-      if (!this.#isReviewed) await this.#review();
-      this.#again(onlineProbeMs, firstRetryMs);
-    } catch (error) {
-      if (this.#closing.signal.aborted) return;
-      if (this.#health === 'online' || retryMs === firstRetryMs) {
-        log.warn('a cluster is offline', { cluster: this.#spec.name, reason: messageOf(error) });
-      }
-      this.#become('offline', this.#version);
-      this.#again(retryMs, Math.min(retryMs * 2, maxRetryMs));
-    }
-  }
-
-  #again(afterMs: number, retryMs: number): void {
-    if (this.#closing.signal.aborted) return;
-    this.#timer = setTimeout(() => void this.#probe(retryMs), afterMs);
-    this.#timer.unref();
-  }
-
-  #become(health: ServedCluster['health'], version: string): void {
-    if (health === this.#health && version === this.#version) return;
-    this.#health = health;
-    this.#version = version;
-    this.#changed(health);
-  }
-
   #changed(reason: string): void {
-    if (!this.#closing.signal.aborted) this.#deps.changed(this.#spec.name, this.report(), reason);
-  }
-
-  /** A cluster whose credentials may not impersonate is served all the same; its operator is told. */
-  async #review(): Promise<void> {
-    this.#isReviewed = true;
-    const missing = await missingImpersonation(this.server);
-    if (missing.length === 0) return;
-    this.#deps.log.warn('the credentials of a cluster may not impersonate everything', {
-      cluster: this.#spec.name,
-      missing: missing.join(', '),
-    });
+    if (!this.#isClosed) this.#deps.changed(this.#spec.name, this.report(), reason);
   }
 }

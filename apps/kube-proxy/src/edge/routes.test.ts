@@ -138,7 +138,7 @@ describe('a cluster as access is decided', () => {
     expect(known(registered({}), ...agents)?.labels).toEqual({ a: '1' });
   });
 
-  test('is not taken over by an agent that has one of that name in its own configuration', () => {
+  test('is not taken over by an agent that has one of that name in its own configuration (K-10, K-11)', () => {
     const rogue = cluster('c1', { origin: 'config-file', labels: { env: 'open' } });
     expect(known(registered({ env: 'dev' }), rogue)?.labels).toEqual({ env: 'dev' });
   });

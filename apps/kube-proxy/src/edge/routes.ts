@@ -76,7 +76,7 @@ export class Routes {
     if (entry) entry.deadUntil = this.#clock().getTime() + deadMs;
   }
 
-  /** The agents that serve a cluster, the best first: reachable, the cluster online there, the least busy. */
+  /** The agents that serve a cluster, the best first: reachable, the cluster online and healthy there, the least busy. */
   candidates(cluster: string): RoutedAgent[] {
     const now = this.#clock().getTime();
     const alive = [...(this.#byCluster.get(cluster) ?? [])].filter(
@@ -116,5 +116,8 @@ function isOlder(report: ServedReport, known: Entry): boolean {
 }
 
 function rank(entry: Entry, cluster: string, now: number): number {
-  return (entry.deadUntil > now ? 2 : 0) + (entry.clusters.get(cluster)?.health === 'online' ? 0 : 1);
+  const served = entry.clusters.get(cluster);
+  const byHealth = served?.health === 'online' ? 0 : 3;
+  const byCondition = { healthy: 0, unknown: 1, unhealthy: 2 }[served?.condition?.state ?? 'unknown'];
+  return (entry.deadUntil > now ? 6 : 0) + byHealth + byCondition;
 }

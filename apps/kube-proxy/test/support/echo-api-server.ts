@@ -23,6 +23,8 @@ export interface EchoApiServer extends AsyncDisposable {
   readonly seen: Seen[];
   readonly sockets: Set<TLSSocket>;
   respond: Responder;
+  /** Answers the agent's own questions, instead of as a server where all is well. */
+  probes: Responder | undefined;
   /** Answers as soon as the head is there. */
   isHasty: boolean;
   readonly token: string;
@@ -48,6 +50,7 @@ export async function startEchoApiServer(): Promise<EchoApiServer> {
     seen: [],
     sockets,
     respond: okJson({ kind: 'Echo' }),
+    probes: undefined,
     isHasty: false,
     token,
   };
@@ -75,7 +78,7 @@ export async function startEchoApiServer(): Promise<EchoApiServer> {
 /** Takes whole requests off the front; sends a probe's answer itself, so that tests see only what they sent. */
 function readRequests(
   text: string,
-  echo: Pick<EchoApiServer, 'seen' | 'respond' | 'isHasty'>,
+  echo: Pick<EchoApiServer, 'seen' | 'respond' | 'probes' | 'isHasty'>,
   socket: TLSSocket,
 ): string {
   let rest = text;
@@ -94,7 +97,7 @@ function readRequests(
     if (rest.length < bodyEnd || (chunked && bodyEnd < end + 9)) return rest;
     const seen: Seen = { head, requestLine, headers, body: rest.slice(end + 4, bodyEnd) };
     rest = rest.slice(bodyEnd);
-    if (isProbe(seen)) okJson({ gitVersion: 'v1.33.0' })(seen, socket);
+    if (isProbe(seen)) (echo.probes ?? okJson(probeAnswer(seen)))(seen, socket);
     else {
       echo.seen.push(seen);
       echo.respond(seen, socket);
@@ -102,9 +105,18 @@ function readRequests(
   }
 }
 
+/** A server of version 1.33, at which our credentials may do what they need and no more. */
+function probeAnswer({ body }: Seen): unknown {
+  return { gitVersion: 'v1.33.0', status: { allowed: !body.includes('"*"') } };
+}
+
 function isProbe({ requestLine, headers }: Seen): boolean {
   if (headers.some(([name]) => name === 'impersonate-user')) return false;
-  return requestLine.startsWith('GET /version ') || requestLine.includes('/selfsubjectaccessreviews ');
+  return (
+    requestLine.startsWith('GET /version ') ||
+    requestLine.startsWith('GET /readyz ') ||
+    requestLine.includes('/selfsubjectaccessreviews ')
+  );
 }
 
 function selfSigned(): { key: string; cert: string } {

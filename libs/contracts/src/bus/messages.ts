@@ -5,6 +5,19 @@ import { Selector } from '../selector.ts';
 /** Why a served cluster is or is not usable right now. */
 export const ClusterHealth = Type.Union([Type.Literal('online'), Type.Literal('offline')]);
 
+/** What an agent's check of a cluster found: whether its credentials suffice to serve it. */
+export const ClusterCondition = Type.Object({
+  state: Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy'), Type.Literal('unknown')]),
+  /** Stable word for what is wrong, or `ok`. */
+  reason: Type.String({ maxLength: 40 }),
+  /** For the operator. */
+  message: Type.String({ maxLength: 1000 }),
+});
+export type ClusterCondition = Static<typeof ClusterCondition>;
+
+/** The condition that nobody has found out yet. */
+export const unknownCondition: ClusterCondition = { state: 'unknown', reason: 'unknown', message: '' };
+
 /** One cluster that an agent serves. `labels` are the operator's plus the agent's dynamic ones; static keys win. */
 export const ServedCluster = Type.Object({
   name: Type.String(),
@@ -12,6 +25,8 @@ export const ServedCluster = Type.Object({
   /** `dynamic` comes from a kube_cluster resource, `config-file` from the agent's own configuration. */
   origin: Type.Union([Type.Literal('dynamic'), Type.Literal('config-file')]),
   health: ClusterHealth,
+  /** Absent in the reports of agents that do not check. */
+  condition: Type.Optional(ClusterCondition),
   /** Version string of the API server, or empty while unknown. */
   kubeVersion: Type.String(),
 });

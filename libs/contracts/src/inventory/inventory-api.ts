@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { ClusterCondition, ClusterHealth } from '../bus/messages.ts';
 
 /** One joined process, as `tctl inventory ls` shows it. */
 export const AgentView = Type.Object({
@@ -21,7 +22,9 @@ export type AgentsReply = Static<typeof AgentsReply>;
 export const ServedClusterView = Type.Object({
   name: Type.String(),
   labels: Type.Record(Type.String(), Type.String()),
-  health: Type.Union([Type.Literal('online'), Type.Literal('offline')]),
+  health: ClusterHealth,
+  /** The best that one of its agents found. */
+  condition: ClusterCondition,
   kubeVersion: Type.String(),
   /** Agents that serve it now. */
   agents: Type.Array(
@@ -31,6 +34,25 @@ export const ServedClusterView = Type.Object({
 export type ServedClusterView = Static<typeof ServedClusterView>;
 export const ServedClustersReply = Type.Object({ clusters: Type.Array(ServedClusterView) });
 export type ServedClustersReply = Static<typeof ServedClustersReply>;
+
+/** `GET /v1/inventory/kube_servers` → what each agent that is online serves, and how the clusters are there. */
+export const KubeServerView = Type.Object({
+  agentId: Type.String(),
+  hostname: Type.String(),
+  version: Type.String(),
+  /** RFC 3339: when this is not so any more unless the agent is heard of. */
+  expires: Type.String(),
+  cluster: Type.Object({
+    name: Type.String(),
+    labels: Type.Record(Type.String(), Type.String()),
+    health: ClusterHealth,
+    condition: ClusterCondition,
+    kubeVersion: Type.String(),
+  }),
+});
+export type KubeServerView = Static<typeof KubeServerView>;
+export const KubeServersReply = Type.Object({ servers: Type.Array(KubeServerView) });
+export type KubeServersReply = Static<typeof KubeServersReply>;
 
 /** `GET /v1/inventory/status`: counts over all agents known, by what they are. */
 export const InventoryStatus = Type.Object({

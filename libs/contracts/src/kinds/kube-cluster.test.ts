@@ -60,10 +60,10 @@ const label = (fields: unknown) => ({ dynamic_labels: { region: fields } });
 
 describe('a refused kube_cluster', () => {
   const cases: Record<string, [spec: unknown, metadata: Record<string, unknown>, why: string]> = {
-    'a name with a slash': [{}, { name: 'a/b' }, 'invalid Kubernetes cluster name "a/b"'],
+    'a name with a slash (K-10)': [{}, { name: 'a/b' }, 'invalid Kubernetes cluster name "a/b"'],
     'a name with a percent sign': [{}, { name: 'a%2fb' }, 'invalid Kubernetes cluster name'],
-    'a name in Cyrillic': [{}, { name: 'сluster' }, 'invalid Kubernetes cluster name'],
-    'a name of 300 characters': [{}, { name: 'a'.repeat(300) }, 'longer than 253'],
+    'a name in Cyrillic (K-10)': [{}, { name: 'сluster' }, 'invalid Kubernetes cluster name'],
+    'a name of 300 characters (K-10)': [{}, { name: 'a'.repeat(300) }, 'longer than 253'],
     'the name of a parent folder': [{}, { name: '..' }, 'metadata.name must not'],
     'a label key with a blank': [{}, { labels: { 'a b': 'c' } }, 'invalid label key: "a b"'],
     'a label value with a line break': [{}, { labels: { a: 'b\nc' } }, 'invalid value of label "a"'],
@@ -103,7 +103,11 @@ describe('a refused kube_cluster', () => {
       {},
       'command must name a program',
     ],
-    'a dynamic label with a shell line': [label({ period: '1h', command: 'rm -rf /' }), {}, 'must be a list'],
+    'a dynamic label with a shell line (K-09)': [
+      label({ period: '1h', command: 'rm -rf /' }),
+      {},
+      'must be a list',
+    ],
     'a dynamic label that is a text': [label('x'), {}, 'spec.dynamic_labels.region must be a mapping'],
     'another version': [{}, { name: 'c1', version: 'x' }, 'unknown field "metadata.version"'],
   };

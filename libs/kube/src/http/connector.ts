@@ -6,18 +6,22 @@ const connectMs = 10_000;
 
 /** Opens TLS connections to one server, all of them from one context: its parsed certificates are most of what one costs. */
 export class Connector {
-  readonly #options: ConnectionOptions;
+  #options: ConnectionOptions;
   #session: Buffer | undefined;
 
   constructor(options: ConnectionOptions) {
-    const { ca, cert, key, minVersion } = options;
-    const secureContext = createSecureContext({ ca, cert, key, minVersion });
-    this.#options = { ...options, secureContext };
+    this.#options = withContext(options);
   }
 
   /** Options of `tls.connect` for whoever needs a connection of its own. */
   get options(): ConnectionOptions {
     return this.#options;
+  }
+
+  /** Trusts other authorities (PEM) from the next connection on. */
+  trust(ca: string): void {
+    this.#options = withContext({ ...this.#options, ca });
+    this.#session = undefined;
   }
 
   /** Connects. `reader` gets what is read from the first byte on; without it the socket is an ordinary one. */
@@ -45,4 +49,9 @@ export class Connector {
       });
     });
   }
+}
+
+function withContext(options: ConnectionOptions): ConnectionOptions {
+  const { ca, cert, key, minVersion } = options;
+  return { ...options, secureContext: createSecureContext({ ca, cert, key, minVersion }) };
 }

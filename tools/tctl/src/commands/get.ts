@@ -13,7 +13,8 @@ import {
 import type { Api, ResourceDocument, ResourceMoment } from '@postern/client';
 import { failure } from '@postern/core';
 import { momentOf } from '../history/moment.ts';
-import { orNotFound } from '../resources/not-found.ts';
+import { isKubeServerWord, kubeServerDocument, kubeServerKind } from '../resources/kube-servers.ts';
+import { orNotFound, ResourceNotFound } from '../resources/not-found.ts';
 import { parseReferences, type Reference } from '../resources/reference.ts';
 import { resourceTable } from '../resources/resource-table.ts';
 
@@ -71,7 +72,8 @@ interface Output {
 }
 
 async function referencesOf(refs: string): Promise<Reference[]> {
-  if (refs !== 'all') return parseReferences(refs);
+  if (refs !== 'all')
+    return parseReferences(refs, (word) => (isKubeServerWord(word) ? kubeServerKind : undefined));
   const { kinds } = await import('@postern/contracts');
   return kinds.map(({ kind }) => ({ kind }));
 }
@@ -86,10 +88,18 @@ async function read(
   { kind, name }: Reference,
   { withSecrets, at }: Reading,
 ): Promise<ResourceDocument[]> {
+  if (kind === kubeServerKind) return readKubeServers(api, name);
   if (name === undefined) return api.resources.list(kind, { withSecrets });
   // The server says when there was one, which is more than that there is none now.
   if (at) return [await api.history.at(kind, name, at)];
   return [await orNotFound({ kind, name }, api.resources.get(kind, name, { withSecrets }))];
+}
+
+async function readKubeServers(api: Api, name: string | undefined): Promise<ResourceDocument[]> {
+  const servers = await api.inventory.kubeServers();
+  const named = servers.filter(({ cluster }) => name === undefined || cluster.name === name);
+  if (name !== undefined && named.length === 0) throw ResourceNotFound(`${kubeServerKind} "${name}"`);
+  return named.map(kubeServerDocument);
 }
 
 async function print({ terminal }: CliContext, { format, kind, resources, verbose }: Output): Promise<void> {

@@ -1,5 +1,6 @@
 import { labelsText, type Table } from '@postern/cli';
 import type { ResourceDocument } from '@postern/client';
+import { healthText } from './kube-servers.ts';
 
 type Columns = Readonly<Record<string, (resource: ResourceDocument, verbose: boolean) => string>>;
 
@@ -17,6 +18,13 @@ const columnsOf: Readonly<Record<string, Columns>> = {
     'Kubernetes Users': (role) => allowed(role, 'kubernetes_users'),
   },
   user: { User: name, Roles: ({ spec }) => textsOf(spec['roles']) },
+  kube_server: {
+    Cluster: name,
+    Hostname: ({ spec }) => textOf(spec['hostname']),
+    Labels: labels,
+    Version: ({ spec }) => textOf(spec['version']),
+    Health: healthText,
+  },
   lock: {
     ID: name,
     Target: ({ spec }) => pairsOf(spec['target']),

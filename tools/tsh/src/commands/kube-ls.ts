@@ -13,7 +13,7 @@ export const kubeLs = command({
     cluster: text('-c, --cluster <name>', 'The cluster they are reached through'),
     search: list('--search <words>', 'Only clusters whose name or labels hold all of these words'),
     format: textOr('text', '-f, --format <format>', 'text, json or yaml'),
-    verbose: on('-v, --verbose', 'Show all labels, whole'),
+    verbose: on('-v, --verbose', 'Show all labels, whole, and how the clusters are'),
     quiet: on('-q, --quiet', 'Print rows only'),
   },
   async run(context, { args, flags }) {
@@ -51,24 +51,30 @@ interface Output {
 
 async function print({ terminal }: CliContext, output: Output): Promise<void> {
   const { format, clusters, selected, verbose, quiet } = output;
-  const items = clusters.map(({ name, labels }) => ({
-    kube_cluster_name: name,
-    labels,
-    selected: name === selected,
+  const items = clusters.map((cluster) => ({
+    kube_cluster_name: cluster.name,
+    labels: cluster.labels,
+    selected: cluster.name === selected,
+    ...(verbose ? { health: cluster.condition.state, health_message: cluster.condition.message } : {}),
   }));
   if (format === 'json') return terminal.write(jsonText(items));
   if (format === 'yaml') return terminal.write(await yamlText([items]));
-  const rows = clusters.map(({ name, labels }) => [
-    name,
-    labelsText(labels, verbose),
-    name === selected ? '*' : '',
+  const rows = clusters.map((cluster) => [
+    cluster.name,
+    labelsText(cluster.labels, verbose),
+    cluster.name === selected ? '*' : '',
+    ...(verbose ? [healthText(cluster)] : []),
   ]);
-  const columns = ['Kube Cluster Name', 'Labels', 'Selected'];
+  const columns = ['Kube Cluster Name', 'Labels', 'Selected', ...(verbose ? ['Health'] : [])];
   const text = tableText(
     { columns, rows, ...(verbose ? {} : { elastic: 'Labels' }) },
     { width: terminal.width },
   );
   terminal.print(quiet ? quietText(rows) : text);
+}
+
+function healthText({ condition: { state, message } }: Cluster): string {
+  return message === '' ? state : `${state}: ${message}`;
 }
 
 /** Without titles and without the mark of the selected one. */
