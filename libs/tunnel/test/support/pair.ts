@@ -10,6 +10,11 @@ export class MemorySocket extends Duplex {
   readonly written: Buffer[] = [];
   other!: MemorySocket;
 
+  constructor() {
+    // As sockets of TLS are: an end is answered by an end.
+    super({ allowHalfOpen: false });
+  }
+
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
