@@ -5,6 +5,7 @@ import { benchReplay } from './bench/replay.ts';
 import { describeMachine, nginxVersion } from './bench/machine.ts';
 import { runSections, type Section } from './bench/run-sections.ts';
 import { benchStore } from './bench/store.ts';
+import { benchTunnel } from './bench/tunnel.ts';
 import { benchViews } from './bench/views.ts';
 
 const longestMs = 20 * 60_000;
@@ -23,6 +24,11 @@ const sections: readonly Section[] = [
   },
   { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },
   { name: 'views', title: 'Label views', measure: benchViews },
+  {
+    name: 'tunnel',
+    title: 'Tunnels: two processes, TLS between them, beside HTTP/2 of Node',
+    measure: benchTunnel,
+  },
   { name: 'replay', title: 'Projections rebuilt from events', measure: benchReplay },
 ];
 
