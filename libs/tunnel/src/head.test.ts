@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { ProtocolBroken } from './failures.ts';
 import { mostErrorBytes } from './frame.ts';
 import { packAnswer, packOpen, readAnswer, readOpen, writePieces } from './head.ts';
-import type { OpenHead } from './stream-contract.ts';
 import { readError, tellError } from './told-error.ts';
 
 const text = fc.string({
@@ -25,7 +24,7 @@ describe('a head', () => {
     );
     fc.assert(
       fc.property(heads, (head) => {
-        const packed = packOpen(head as OpenHead);
+        const packed = packOpen(head);
         const payload = Buffer.alloc(packed.bytes);
         writePieces(packed, payload, 0);
         expect(readOpen(payload)).toEqual(head);

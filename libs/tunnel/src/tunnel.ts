@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AppError, toAppError } from '@postern/core';
 import {
@@ -156,6 +157,8 @@ export class Tunnel implements AsyncDisposable {
 
   #listen(): Promise<AppError | undefined> {
     const socket = this.#socket;
+    // We gather what goes out ourselves; the kernel's waiting for more (RFC 896) would only delay small frames.
+    if (socket instanceof Socket) socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('end', () => this.#lost(undefined));
     socket.on('error', (error) => this.#lost(error));

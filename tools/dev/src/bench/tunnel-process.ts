@@ -1,7 +1,7 @@
 import http2, { type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type SecureContextOptions, type TLSSocket } from 'node:tls';
-import { answerHttp2, answerOver, type AskingEnd, askOver, type WireName } from './tunnel-wires.ts';
+import { answerHttp2, answerTunnel, type AskingEnd, askOver, type WireName } from './tunnel-wires.ts';
 
 /** One end of a connection in a process of its own, told by messages what to do. */
 export interface TunnelProcessOptions {
@@ -38,7 +38,7 @@ async function obey(order: Order): Promise<Told> {
   if (order.do === 'ask') {
     let left = order.times;
     const askAgain = async () => {
-      for (; left > 0;) {
+      while (left > 0) {
         left -= 1;
         await ends[0]!.ask(order.path);
       }
@@ -75,7 +75,8 @@ async function listen(): Promise<number> {
   h2.on('stream', (stream, headers) => answerHttp2(stream as ServerHttp2Stream, headers[':path']!));
   const server = createServer({ ...tls, ALPNProtocols: ['h2', 'postern-tunnel/1'] }, (socket) => {
     socket.setNoDelay(true).on('error', () => undefined);
-    answerOver(wire, socket, { emit: (accepted) => void h2.emit('connection', accepted) });
+    if (wire === 'http2') h2.emit('connection', socket);
+    else answerTunnel(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;

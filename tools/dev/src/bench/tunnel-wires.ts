@@ -1,6 +1,5 @@
 import http2, { type ClientHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { AppError } from '@postern/core';
 import {
   type AnswerHead,
   type OpenHead,
@@ -52,13 +51,8 @@ export function askOver(wire: WireName, socket: TLSSocket): AskingEnd {
 }
 
 /** Answers over an accepted socket: `/answer` 2 kB, `/bulk/N` N bytes, `/hold` a head and nothing more. */
-export function answerOver(
-  wire: WireName,
-  socket: TLSSocket,
-  server: { emit(socket: TLSSocket): void },
-): void {
-  if (wire === 'http2') server.emit(socket);
-  else new Tunnel(socket, { side: 'listener', accept: acceptTunnelStream, report });
+export function answerTunnel(socket: TLSSocket): Tunnel {
+  return new Tunnel(socket, { side: 'listener', accept: acceptTunnelStream, report });
 }
 
 class TunnelAsking implements AskingEnd {
@@ -152,7 +146,7 @@ class Http2Asking implements AskingEnd {
   }
 }
 
-/** Answers a request that came over HTTP/2. */
+/** Answers a request that came over HTTP/2 as `answerTunnel` does. */
 export function answerHttp2(stream: ServerHttp2Stream, path: string): void {
   stream.on('error', ignore);
   stream.respond({
@@ -177,6 +171,4 @@ function bulkBytes(path: string): number {
   return path.startsWith('/bulk/') ? Number(path.slice(6)) : 0;
 }
 
-function ignore(error?: unknown): void {
-  if (error instanceof AppError) return;
-}
+function ignore(): void {}
