@@ -198,7 +198,7 @@ describe('one recorded request', () => {
     expect((await ask(`/v1/audit/requests/${encodeURI(id)}`)).status).toBe(400);
   });
 
-  test('is shown to those alone who may read events', async () => {
+  test('is shown to those alone who may read events (L-14)', async () => {
     const [id] = await record(request());
     for (const name of ['lou', 'bob', 'nobody'])
       expect((await ask(`/v1/audit/requests/${id}`, name)).status).toBe(403);

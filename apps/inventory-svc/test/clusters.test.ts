@@ -81,7 +81,7 @@ async function seen(user: string, port?: number): Promise<ServedClustersReply['c
 const names = async (user: string) => (await seen(user)).map(({ name }) => name);
 
 describe('the clusters', () => {
-  test('are those that online agents serve, soon, for each caller those of its roles', async () => {
+  test('are those that online agents serve, soon, for each caller those of its roles (L-14)', async () => {
     for (const [name, labels] of Object.entries({
       prod: { env: 'prod', secret: 'yes' },
       dev: { env: 'dev' },
