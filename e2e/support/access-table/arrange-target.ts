@@ -19,7 +19,10 @@ export async function arrangeTarget({ kubeconfig }: KubeApiServer): Promise<void
     kubeconfig,
     ['dev', 'prod'].flatMap((place) => [configMap(place), secret(place)]),
   );
-  await apply(kubeconfig, [deployment, ...['gear', 'spring'].map(lease)]);
+  await apply(kubeconfig, [deployment, widgets]);
+  const established = ['wait', '--for=condition=Established', 'crd/widgets.lab.test', '--timeout=60s'];
+  await mustRun('kubectl', ['--kubeconfig', kubeconfig, ...established]);
+  await apply(kubeconfig, ['gear', 'spring'].map(widget));
 }
 
 function apply(kubeconfig: string, items: readonly object[]): Promise<string> {
@@ -76,9 +79,27 @@ const binding = {
 };
 
 // No role before v8 knows this kind, and its API group is its own.
-const lease = (name: string) => ({
-  apiVersion: 'coordination.k8s.io/v1',
-  kind: 'Lease',
+const widgets = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'widgets.lab.test' },
+  spec: {
+    group: 'lab.test',
+    scope: 'Namespaced',
+    names: { kind: 'Widget', plural: 'widgets', singular: 'widget' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};
+
+const widget = (name: string) => ({
+  apiVersion: 'lab.test/v1',
+  kind: 'Widget',
   metadata: { name, namespace: 'dev' },
-  spec: {},
 });

@@ -165,7 +165,7 @@ export const impersonationRows: readonly Row[] = [
   sent(
     'two groups in one line are no group',
     both,
-    ['Impersonate-Group', `${adminGroup},${powerlessGroup}`],
+    ['Impersonate-User', '', 'Impersonate-Group', `${adminGroup},${powerlessGroup}`],
     noGroup(`${adminGroup},${powerlessGroup}`),
   ),
   sent(

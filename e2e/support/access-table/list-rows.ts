@@ -71,11 +71,9 @@ export const listRows: readonly Row[] = [
   },
   {
     what: 'objects of another API group are filtered',
-    roles: [
-      v8({ kind: 'leases', api_group: 'coordination.k8s.io', namespace: 'dev', name: 'g*', verbs: ['*'] }),
-    ],
-    ask: 'get leases -A -o name',
-    expected: shows('lease.coordination.k8s.io/gear'),
+    roles: [v8({ kind: 'widgets', api_group: 'lab.test', namespace: 'dev', name: 'g*', verbs: ['*'] })],
+    ask: 'get widgets -A -o name',
+    expected: shows('widget.lab.test/gear'),
   },
   {
     what: 'cluster-wide objects are filtered',

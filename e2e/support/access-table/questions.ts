@@ -91,9 +91,9 @@ export const questions: readonly Question[] = [
   {
     what: 'getting a kind of a group of its own',
     roles: readers,
-    asks: 'get leases.coordination.k8s.io/gear -n dev',
+    asks: 'get widgets.lab.test/gear -n dev',
     answer: 'yes',
-    command: 'get leases gear -n dev',
+    command: 'get widgets gear -n dev',
   },
   { what: 'reading a path', roles: readers, asks: 'get /metrics', answer: 'no', command: raw('/metrics') },
   {

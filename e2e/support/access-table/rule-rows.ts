@@ -1,4 +1,4 @@
-import { cannot, pods, type Row, shows, v8 } from './row.ts';
+import { cannot, pods, raw, type Row, shows, v8 } from './row.ts';
 
 const getPod = 'get pod web-1 -n dev -o name';
 const web1 = shows('pod/web-1');
@@ -12,8 +12,8 @@ const node = (part: Record<string, unknown>) => ({
   verbs: ['*'],
   ...part,
 });
-const lease = (group: string) => ({
-  kind: 'leases',
+const widget = (group: string) => ({
+  kind: 'widgets',
   api_group: group,
   namespace: '*',
   name: '*',
@@ -180,33 +180,39 @@ const places: readonly Row[] = [
   { what: 'a kind is no other kind', roles: [v8(pods({ kind: 'secrets' }))], ask: getPod, expected: noPod },
   {
     what: 'an API group allows its kind',
-    roles: [v8(lease('coordination.k8s.io'))],
-    ask: 'get leases gear -n dev -o name',
-    expected: shows('lease.coordination.k8s.io/gear'),
+    roles: [v8(widget('lab.test'))],
+    ask: 'get widgets gear -n dev -o name',
+    expected: shows('widget.lab.test/gear'),
   },
   {
     what: 'a glob of an API group allows its kind',
-    roles: [v8(lease('*.k8s.io'))],
-    ask: 'get leases gear -n dev -o name',
-    expected: shows('lease.coordination.k8s.io/gear'),
+    roles: [v8(widget('*.test'))],
+    ask: 'get widgets gear -n dev -o name',
+    expected: shows('widget.lab.test/gear'),
   },
   {
     what: 'another API group does not allow the kind',
-    roles: [v8(lease('coordination.example.org'))],
-    ask: 'get leases gear -n dev',
-    expected: cannot('get', 'leases', { name: 'gear', group: 'coordination.k8s.io', namespace: 'dev' }),
+    roles: [v8(widget('lab.example.org'))],
+    ask: 'get widgets gear -n dev',
+    expected: cannot('get', 'widgets', { name: 'gear', group: 'lab.test', namespace: 'dev' }),
+  },
+  {
+    what: 'a rule for pods is none for the pods of another API group (P-15, P-18)',
+    roles: [v8(pods())],
+    ask: raw('/apis/lab.test/v1/namespaces/dev/pods/web-1'),
+    expected: cannot('get', 'pods', { name: 'web-1', group: 'lab.test', namespace: 'dev' }),
   },
   {
     what: 'a kind nobody wrote a rule for is refused',
     roles: [v8(pods())],
-    ask: 'get leases gear -n dev',
-    expected: cannot('get', 'leases', { name: 'gear', group: 'coordination.k8s.io', namespace: 'dev' }),
+    ask: 'get widgets gear -n dev',
+    expected: cannot('get', 'widgets', { name: 'gear', group: 'lab.test', namespace: 'dev' }),
   },
   {
     what: 'a kind nobody wrote a rule for cannot be listed',
     roles: [v8(pods())],
-    ask: 'get leases -A',
-    expected: cannot('list', 'leases', { group: 'coordination.k8s.io' }),
+    ask: 'get widgets -A',
+    expected: cannot('list', 'widgets', { group: 'lab.test' }),
   },
   {
     what: 'nodes without a namespace are allowed',

@@ -1,7 +1,7 @@
 import { allowed, any, cannot, podRule, pods, raw, type Row, shows, v7Rule, v8, version } from './row.ts';
 
-const gear = 'lease.coordination.k8s.io/gear';
-const noGear = cannot('get', 'leases', { name: 'gear', group: 'coordination.k8s.io', namespace: 'dev' });
+const gear = 'widget.lab.test/gear';
+const noGear = cannot('get', 'widgets', { name: 'gear', group: 'lab.test', namespace: 'dev' });
 const getPod = 'get pod web-1 -n dev -o name';
 const noPod = cannot('get', 'pods', { name: 'web-1', namespace: 'dev' });
 const noProdPod = cannot('get', 'pods', { name: 'web-1', namespace: 'prod' });
