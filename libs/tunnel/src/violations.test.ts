@@ -171,15 +171,15 @@ describe('a peer that breaks the protocol loses its tunnel', () => {
   });
 });
 
-describe('a flood closes the tunnel', () => {
-  test('of pings (X-02)', async () => {
+describe('a flood', () => {
+  test('of pings closes the tunnel (X-02)', async () => {
     await expectBroken(
       'flood of pings',
       ...Array.from({ length: 30 }, (_, n) => number(frameType.ping, 0, n)),
     );
   });
 
-  test('of frames of one byte (S-16)', async () => {
+  test('of frames of one byte closes the tunnel (S-16)', async () => {
     const peer = new RawPeer({ timers: new FakeTimers() });
     const one = data(2, Buffer.from('x'));
     const many = Buffer.concat(Array.from({ length: 50_001 }, () => one));
@@ -189,7 +189,7 @@ describe('a flood closes the tunnel', () => {
     expect(error.message).toContain('move nothing');
   });
 
-  test('of streams that are reset before anybody answered (X-02)', async () => {
+  test('of streams that are reset before anybody answered closes the tunnel (X-02)', async () => {
     const peer = new RawPeer({ limits: { streams: 100 }, timers: new FakeTimers() });
     const frames: Buffer[] = [];
     for (let stream = 2; stream <= 204; stream += 2) frames.push(openFrame(stream), reset(stream));
@@ -198,7 +198,7 @@ describe('a flood closes the tunnel', () => {
     expect(peer.accepted.length).toBe(101);
   });
 
-  test('of streams, when the peer goes on after it was refused (X-02)', async () => {
+  test('of streams closes the tunnel, when the peer goes on after it was refused (X-02)', async () => {
     const peer = new RawPeer({ limits: { streams: 100 } });
     const opens = Array.from({ length: 200 }, (_, n) => openFrame(2 + 2 * n));
     peer.send(...opens);
@@ -217,6 +217,20 @@ describe('a flood closes the tunnel', () => {
       await settled('nothing is left', () => edge.openStreams + agent.openStreams === 0);
     }
     expect(edge.isDraining).toBe(false);
+  });
+
+  test('that never comes, from a peer that sends a head byte by byte, is not waited for (X-01)', async () => {
+    const timers = new FakeTimers();
+    const peer = new RawPeer({ timers });
+    const slow = openFrame(2, { ...get, headers: ['x', 'y'.repeat(60_000)] });
+    for (let at = 0; at < 29; at += 1) {
+      peer.send(slow.subarray(at, at + 1));
+      await timers.pass(1000);
+    }
+    expect(peer.tunnel.roundTripMs).toBeUndefined();
+    await timers.pass(1000);
+    expect((await peer.tunnel.closed)!.code).toBe('tunnel.silent');
+    expect(peer.accepted).toEqual([]);
   });
 
   test('of frames that are answered, to a peer that reads nothing, is cut at a bound (X-01)', async () => {
