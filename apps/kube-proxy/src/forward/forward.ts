@@ -161,6 +161,8 @@ class Flight implements Dispatcher.DispatchHandler {
     if (this.#isDone) return;
     const error = ClientLeft();
     this.#cause = error;
+    // An upstream may tell of the abort before it comes back, and this must end once.
+    this.#isDone = true;
     this.#controller?.abort(error);
     this.#finish(error);
   }
