@@ -1,4 +1,4 @@
-import { common, type ConfigOf, duration } from '@postern/config';
+import { common, type ConfigOf, duration, integer, text } from '@postern/config';
 
 /** The variables that inventory-svc reads. */
 export const inventoryConfig = {
@@ -33,6 +33,18 @@ export const inventoryConfig = {
     fallback: '5s',
     minMs: 10,
     maxMs: 60_000,
+  }),
+  recordingsStore: text('POSTERN_RECORDINGS_STORE', {
+    summary:
+      'where recordings of sessions are kept: postgres, or dir:/path of a directory that all replicas share',
+    fallback: 'postgres',
+    pattern: /^(?:postgres|dir:\/.+)$/,
+  }),
+  maxRecordingBytes: integer('POSTERN_RECORDINGS_MAX_BYTES', {
+    summary: 'largest recording that is kept, in bytes',
+    fallback: '268435456',
+    min: 1024,
+    max: 2 ** 40,
   }),
 } as const;
 

@@ -1,4 +1,4 @@
-import type { ServedCluster } from '@postern/contracts';
+import type { RecordedSessionHead, ServedCluster } from '@postern/contracts';
 import type { ColumnType, Generated } from 'kysely';
 
 export type Presence = 'online' | 'offline';
@@ -76,6 +76,23 @@ interface RevokedAgentTable {
   revoked_at: Date;
 }
 
+export interface RecordingTable {
+  session_id: string;
+  edge: string;
+  username: string;
+  cluster: string;
+  started_at: Date;
+  head: JsonColumn<RecordedSessionHead>;
+  command: string;
+  bytes: number;
+  sha256: string;
+  is_complete: boolean;
+  received_bytes: Generated<number>;
+  /** Of the large object, where the content is one. */
+  content: number | null;
+  stored_at: Date | null;
+}
+
 /** The tables of inventory-svc besides those of the event store. */
 export interface InventoryDb {
   agent: AgentTable;
@@ -83,4 +100,5 @@ export interface InventoryDb {
   kube_request: KubeRequestTable;
   kube_ending: KubeEndingTable;
   revoked_agent: RevokedAgentTable;
+  recording: RecordingTable;
 }

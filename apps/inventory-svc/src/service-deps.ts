@@ -8,6 +8,7 @@ import type { Principal } from '@postern/identity';
 import type { Kysely } from 'kysely';
 import type { RegisteredLabels } from './clusters/visible-clusters.ts';
 import type { InventoryDb } from './database.ts';
+import type { RecordingDeps } from './recordings/store-recording.ts';
 
 /** Decisions would be made by a policy that may have changed long ago. */
 export const PolicyTooOld = failure(
@@ -19,8 +20,9 @@ export const PolicyTooOld = failure(
 /** What the operations of this service work with. */
 export interface ServiceDeps {
   readonly db: Kysely<InventoryDb>;
-  readonly store: Pick<EventStore<InventoryDb>, 'find'>;
+  readonly store: Pick<EventStore<InventoryDb>, 'find' | 'load'>;
   readonly events: EventDesk;
+  readonly recordings: RecordingDeps;
   readonly policy: Policy;
   readonly registered: RegisteredLabels;
   readonly clock: Clock;

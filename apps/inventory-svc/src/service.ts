@@ -24,6 +24,11 @@ import type { InventoryConfig } from './config.ts';
 import type { InventoryDb } from './database.ts';
 import { inventoryProjections } from './projections.ts';
 import { Presence } from './presence/presence.ts';
+import { directory } from './recordings/directory.ts';
+import { largeObjects } from './recordings/large-objects.ts';
+import { getRecording, listRecordings, readRecordingPart } from './recordings/see-recordings.ts';
+import type { RecordingDeps } from './recordings/store-recording.ts';
+import { announceRecording, receiveRecordingPart } from './recordings/upload-recording.ts';
 import { may, type ServiceDeps } from './service-deps.ts';
 
 /** Folder of this service's SQL migrations, for `openEventStore`. */
@@ -37,6 +42,11 @@ export const inventoryRoutes: readonly Route<ServiceDeps>[] = [
   listKubeServers,
   listRequests,
   getRequest,
+  listRecordings,
+  getRecording,
+  readRecordingPart,
+  announceRecording,
+  receiveRecordingPart,
   ...eventRoutes<ServiceDeps>({
     context: 'inventory',
     may: (verb) => may(verb, 'event'),
@@ -72,7 +82,7 @@ export type InventoryServiceConfig = Pick<
   InventoryConfig,
   'flushMs' | 'scanMs' | 'retentionMs' | 'maxPolicyAgeMs' | 'heartbeatIntervalMs'
 > &
-  Partial<Pick<InventoryConfig, 'natsReplicas'>>;
+  Partial<Pick<InventoryConfig, 'natsReplicas' | 'recordingsStore' | 'maxRecordingBytes'>>;
 
 /** A running replica. */
 export interface InventoryService extends AsyncDisposable {
@@ -111,7 +121,16 @@ export async function inventoryService(
       routes: inventoryRoutes,
       isRevoked: (id) => isRevoked(store.db, id),
       ...(readiness ? { readiness } : {}),
-      deps: { db: store.db, store, events, policy, registered: labelsIn(clusters), clock, ...config },
+      deps: {
+        db: store.db,
+        store,
+        events,
+        policy,
+        registered: labelsIn(clusters),
+        clock,
+        recordings: recordingsOf(deps, config),
+        ...config,
+      },
     }),
   );
   opening.use(heartbeats(deps, config));
@@ -126,6 +145,17 @@ export async function inventoryService(
     },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
+}
+
+const defaultMaxRecordingBytes = 256 * 1024 * 1024;
+
+function recordingsOf(
+  { store, clock }: InventoryServiceDeps,
+  { recordingsStore = 'postgres', maxRecordingBytes = defaultMaxRecordingBytes }: InventoryServiceConfig,
+): RecordingDeps {
+  const isDirectory = recordingsStore.startsWith('dir:');
+  const contents = isDirectory ? directory(recordingsStore.slice('dir:'.length)) : largeObjects(store.db);
+  return { store, contents, clock, maxRecordingBytes };
 }
 
 function labelsIn(clusters: RegisteredClusters): RegisteredLabels {

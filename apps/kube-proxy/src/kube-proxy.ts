@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { startHeartbeat } from '@postern/agent';
 import { type Bus, openView } from '@postern/bus';
 import { everything, policySelector, type Selector, selectorHash, type ViewEntry } from '@postern/contracts';
@@ -18,6 +19,8 @@ import {
   kubeService,
   type ListenAt,
 } from './service.ts';
+import { RecordingUploads } from './uploads/recording-uploads.ts';
+import { sendRecording } from './uploads/send-recording.ts';
 
 /** What the process runs on; whoever opened it closes it. */
 export interface KubeProxyServiceDeps {
@@ -88,6 +91,13 @@ export async function kubeProxyService(
     };
     const kube = config.kube && scope.use(await startKube(base, config.kube, report));
     const edge = config.edge && scope.use(startEdge(base, config.edge, kube));
+    const inventory = config.edge?.services['inventory-svc'] ?? [];
+    const { dataDir } = config.facts;
+    if (edge && dataDir !== undefined && inventory.length > 0) {
+      const folder = join(dataDir, 'recordings');
+      const send = sendRecording(held, inventory);
+      scope.use(await RecordingUploads.start({ folder, send, log: telemetry.log }));
+    }
     const kubePort = config.kube?.listen && (await kube!.listen(config.kube.listen)).port;
     const edgePort = config.edge && (await edge!.listen(config.edge.listen)).port;
     const heartbeats = startHeartbeat({

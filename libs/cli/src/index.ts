@@ -24,3 +24,4 @@ export { parseCommandLine, type Request, type Tool, UsageError } from './parse.t
 export { execute, runTool } from './run.ts';
 export { headlessText, type Table, type TableLimits, tableText } from './table.ts';
 export { InputTooLarge, type Terminal } from './terminal.ts';
+export { recordingsLs } from './recording-list.ts';

@@ -23,6 +23,8 @@ export interface Terminal {
   readInput(maxBytes: number): Promise<string>;
   /** Asks on standard error and reads one line. */
   ask(question: string): Promise<string>;
+  /** Tells of each key that is pressed, until the answer is called. Nothing is heard where nobody can press one. */
+  onKey(listener: (key: string) => void): () => void;
 }
 
 /** The terminal of this process. */
@@ -34,6 +36,7 @@ export function processTerminal(): Terminal {
     write: (data) => void process.stdout.write(data),
     note: (text) => void process.stderr.write(lines(withoutEscapes(text))),
     readInput: (maxBytes) => readAll(process.stdin, maxBytes),
+    onKey: listenToKeys,
     ask: async (question) => {
       const { createInterface } = await import('node:readline/promises');
       const prompt = createInterface({ input: process.stdin, output: process.stderr });
@@ -43,6 +46,20 @@ export function processTerminal(): Terminal {
         prompt.close();
       }
     },
+  };
+}
+
+function listenToKeys(listener: (key: string) => void): () => void {
+  const { stdin } = process;
+  if (!stdin.isTTY) return () => undefined;
+  const heard = (chunk: Buffer) => listener(chunk.toString('latin1'));
+  stdin.setRawMode(true);
+  stdin.on('data', heard);
+  stdin.resume();
+  return () => {
+    stdin.off('data', heard);
+    stdin.setRawMode(false);
+    stdin.pause();
   };
 }
 

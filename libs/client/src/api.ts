@@ -12,6 +12,7 @@ import { isPlainObject } from '@postern/core';
 import { type AuditApi, auditApi } from './audit.ts';
 import { type EventsApi, eventsApi } from './events.ts';
 import { type HistoryApi, historyApi } from './history.ts';
+import { type RecordingsApi, recordingsApi } from './recordings.ts';
 import { type ResourcesApi, resourcesApi, UnreadableAnswer } from './resources.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 
@@ -39,6 +40,7 @@ export interface Api extends AsyncDisposable {
   readonly events: EventsApi;
   readonly audit: AuditApi;
   readonly history: HistoryApi;
+  readonly recordings: RecordingsApi;
   readonly inventory: {
     status(): Promise<InventoryStatus>;
     agents(options?: { connected?: boolean }): Promise<AgentView[]>;
@@ -71,6 +73,7 @@ export function openApi(options: TransportOptions): Api {
     events: eventsApi(transport),
     audit: auditApi(get),
     history: historyApi(transport),
+    recordings: recordingsApi(get),
     inventory: inventoryApi(get),
     revokeAgent: async (agentId, message) =>
       read<RevokeReply>(

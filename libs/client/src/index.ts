@@ -47,5 +47,6 @@ export {
   writeProfile,
 } from './profile.ts';
 export { hostOf, InvalidProxyAddress, proxyAddress } from './proxy-address.ts';
+export { type RecordingRow, type RecordingsApi, type RecordingView } from './recordings.ts';
 export { type ResourceDocument, type ResourcesApi, UnreadableAnswer, type Written } from './resources.ts';
 export type { TransportOptions } from './transport.ts';

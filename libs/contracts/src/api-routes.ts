@@ -12,6 +12,7 @@ export const apiFront = [
   { prefix: '/v1/history', service: 'resource-svc', authenticated: true },
   { prefix: '/v1/inventory', service: 'inventory-svc', authenticated: true },
   { prefix: '/v1/audit', service: 'inventory-svc', authenticated: true },
+  { prefix: '/v1/recordings', service: 'inventory-svc', authenticated: true },
   { prefix: '/v1/events/join', service: 'join-svc', authenticated: true },
   { prefix: '/v1/events/resource', service: 'resource-svc', authenticated: true },
   { prefix: '/v1/events/inventory', service: 'inventory-svc', authenticated: true },

@@ -104,9 +104,23 @@ export {
   ClusterServed,
   KubeRequestAudited,
   KubeSessionEnded,
+  KubeSessionRecorded,
   KubeSessionStarted,
   KubeStreamEnded,
 } from './kube/kube-events.ts';
+export {
+  RecordedSessionHead,
+  RecordingContent,
+  RecordingPart,
+  recordingPartBytes,
+  RecordingProgress,
+  RecordingRef,
+  RecordingRow,
+  RecordingsQuery,
+  RecordingsReply,
+  RecordingUpload,
+  RecordingView,
+} from './kube/recordings-api.ts';
 export {
   type DigestPart,
   digestText,

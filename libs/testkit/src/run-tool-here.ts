@@ -35,6 +35,7 @@ export async function runToolHere(
       note: (text) => void err.push(lines(withoutEscapes(text))),
       readInput: async () => options.input ?? '',
       ask: async () => '',
+      onKey: () => () => undefined,
     },
     env: options.env ?? {},
     cwd: options.cwd ?? '/',

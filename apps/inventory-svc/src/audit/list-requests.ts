@@ -42,13 +42,15 @@ export const listRequests = route<ServiceDeps>()({
   },
 });
 
-function timeOf(text: string): Date {
+/** A time of a query. */
+export function timeOf(text: string): Date {
   const at = new Date(text);
   if (!/^\d{4}-\d\d-\d\dT/.test(text) || Number.isNaN(at.getTime())) throw InvalidTime();
   return at;
 }
 
-function placeOf(text: string): { readonly at: string; readonly id: string } {
+/** A place that a page gave as its next. */
+export function placeOf(text: string): { readonly at: string; readonly id: string } {
   const [at = '', id = ''] = text.split('_');
   if (Number.isNaN(Date.parse(at)) || !/^\d{4}-\d\d-\d\dT/.test(at) || !isUuid(id)) throw InvalidPlace();
   return { at, id };

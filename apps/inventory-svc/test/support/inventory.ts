@@ -225,18 +225,37 @@ export function cluster(name: string, changes: Partial<ServedCluster> = {}): Ser
   return { name, labels: {}, origin: 'dynamic', health: 'online', kubeVersion: 'v1.31.0', ...changes };
 }
 
+interface Sent {
+  readonly as: IdentityMaterial;
+  readonly headers?: Record<string, string>;
+  readonly method?: string;
+  readonly body?: object;
+}
+
+interface Answered {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
 /** GETs a path as somebody, straight from the service. */
-export function get(
+export function get(port: number, path: string, sent: Pick<Sent, 'as' | 'headers'>): Promise<Answered> {
+  return send(port, path, sent);
+}
+
+/** Calls an operation as somebody, straight at the service. */
+export function send(
   port: number,
   path: string,
-  { as, headers = {} }: { readonly as: IdentityMaterial; readonly headers?: Record<string, string> },
-): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> {
+  { as, headers = {}, method = 'GET', body }: Sent,
+): Promise<Answered> {
+  const text = body === undefined ? '' : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const options = {
       host: '127.0.0.1',
       port,
       path,
-      headers,
+      method,
+      headers: { ...headers, ...(body ? { 'content-type': 'application/json' } : {}) },
       key: as.key,
       cert: as.certificate,
       ca: as.hostCa,
@@ -253,7 +272,7 @@ export function get(
       });
     })
       .on('error', reject)
-      .end();
+      .end(text);
   });
 }
 

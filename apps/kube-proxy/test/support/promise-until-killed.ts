@@ -10,7 +10,7 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const facts = await FactLog.open(
   {
     bus: { publishDurable: () => new Promise(() => undefined) },
-    log: silent as never,
+    log: silent,
     clock: () => new Date(),
     agentId: 'edge-1',
   },

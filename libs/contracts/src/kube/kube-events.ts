@@ -166,6 +166,23 @@ export const KubeStreamEnded = defineEvent('KubeStreamEnded', {
   }),
 });
 
+/** What was recorded of a session is stored. The digest is what its content must come to when it is played. */
+export const KubeSessionRecorded = defineEvent('KubeSessionRecorded', {
+  context: 'kube',
+  summary: 'The recording of a session was stored.',
+  v: 1,
+  data: Type.Object({
+    sessionId: Type.String(),
+    user: Type.String(),
+    cluster: Type.String(),
+    bytes: Type.Integer(),
+    /** SHA-256 of the file, in hexadecimal digits. */
+    sha256: Type.String(),
+    isComplete: Type.Boolean(),
+    edge: Type.String(),
+  }),
+});
+
 /** What edges record of requests to clusters. */
 export const auditFacts = [
   KubeRequestAudited,

@@ -1,4 +1,4 @@
-import type { Tool } from '@postern/cli';
+import { recordingsLs, type Tool } from '@postern/cli';
 import { auditLs } from './audit-ls.ts';
 import { authSign } from './auth-sign.ts';
 import { create } from './create.ts';
@@ -40,6 +40,7 @@ export const tctl: Tool = {
     parked: 'List, retry or drop the messages that could not be handled',
     inventory: 'See which agents have joined, and revoke them',
     kube: 'See which Kubernetes clusters are served',
+    recordings: 'See the recordings of sessions',
     tokens: 'Manage join tokens',
     users: 'Manage users',
   },
@@ -66,6 +67,7 @@ export const tctl: Tool = {
     inventoryRevoke,
     authSign,
     auditLs,
+    recordingsLs,
     why,
     eventsTail,
     eventsParkedLs,
