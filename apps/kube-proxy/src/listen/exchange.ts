@@ -88,6 +88,8 @@ class Http1Answer implements Answer {
   begin(status: number, headers: readonly string[]): void {
     this.status = status;
     this.sink.writeHead(status, headers.concat(this.extra));
+    // Node keeps a head until there is a body, and the first event of a watch may be hours away.
+    if (!headers.includes('content-length')) this.sink.flushHeaders();
   }
 
   abort(): void {
