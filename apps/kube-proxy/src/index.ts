@@ -2,10 +2,10 @@ export {
   everyCluster,
   type KubeProxyConfig,
   kubeProxyConfig,
-  outboundOf,
   selectorOf,
   serviceConfigOf,
 } from './config.ts';
+export { FactLog } from './facts/fact-log.ts';
 export {
   type KubeProxyService,
   kubeProxyService,

@@ -11,7 +11,7 @@ let server: KubeApiServer;
 let kubectlPath: string;
 
 beforeAll(async () => {
-  server = await startKubeApiServer({ dir: join(dir, 'kube'), durable: false });
+  server = await startKubeApiServer({ dir: join(dir, 'kube'), durable: false, auditLog: true });
   kubectlPath = (await locateKubectl()) ?? 'kubectl';
   await admin(['create', 'namespace', 'dev']);
   await admin(['create', 'namespace', 'prod']);
@@ -500,4 +500,36 @@ describe.each(['together', 'split'] as const)('a real API server, edge and agent
       },
     ]);
   });
+
+  test('has each request in its own audit log under the id of our record', async () => {
+    const kubectl = await userWith('joined', { kubernetes_resources: [rule('*', 'dev')] });
+    rig.bus.facts.length = 0;
+    await kubectl(['-n', 'dev', 'get', 'configmap', 'test']);
+    await kubectl(['-n', 'dev', 'create', 'configmap', `joined-${shape}`, '--from-literal=a=b']);
+    await kubectl(['-n', 'dev', 'delete', 'configmap', `joined-${shape}`]);
+    const records = () =>
+      rig.bus.facts
+        .filter(({ type, data }) => type === 'KubeRequestAudited' && data['user'] === 'joined')
+        .map(({ data }) => data);
+    await until(() => records().length >= 3, 'three records');
+    const logged = () =>
+      readFileSync(server.auditFile, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as LoggedRequest);
+    for (const { requestId, auditId, verb, name, status } of records()) {
+      expect(auditId).toBe(requestId);
+      const ours = () => logged().filter((entry) => entry.auditID === auditId);
+      await until(() => ours().length === 1, 'the API server has logged it');
+      expect(ours()).toMatchObject([
+        { verb, impersonatedUser: { username: 'joined' }, responseStatus: { code: status } },
+      ]);
+      if (name !== '') expect(ours()[0]!.objectRef.name).toBe(name);
+    }
+  });
 });
+
+interface LoggedRequest {
+  readonly auditID: string;
+  readonly objectRef: { readonly name?: string };
+}

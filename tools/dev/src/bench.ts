@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { startSeparately } from '@postern/testkit';
+import { benchAudit } from './bench/audit.ts';
 import { benchDataPath } from './bench/data-path.ts';
 import { benchReplay } from './bench/replay.ts';
 import { describeMachine, nginxVersion } from './bench/machine.ts';
@@ -23,6 +24,7 @@ const sections: readonly Section[] = [
     },
   },
   { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },
+  { name: 'audit', title: 'The record of a request, CPU of its edge', measure: benchAudit },
   { name: 'views', title: 'Label views', measure: benchViews },
   {
     name: 'tunnel',
