@@ -74,6 +74,7 @@ export function discoveryService(
     identity: { agentId },
     hostname: hostname(),
     services: ['Discovery'],
+    address: '',
     intervalMs: heartbeatIntervalMs,
     telemetry,
     clock,

@@ -175,6 +175,7 @@ function heartbeats(
     identity: { agentId: principal.id },
     hostname: hostname(),
     services: principal.roles,
+    address: '',
     intervalMs: heartbeatIntervalMs,
     telemetry,
     clock,

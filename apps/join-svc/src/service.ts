@@ -230,6 +230,7 @@ function heartbeat(
     identity,
     hostname: hostname(),
     services: ['Auth'],
+    address: '',
     intervalMs,
   });
 }

@@ -510,7 +510,7 @@ describe('a caller', () => {
   });
 
   test('who is a bot is the user that begins with bot-, and not its namesake', async () => {
-    await post('user', user('bot-ci', ['auditor']));
+    await post('user', user('bot-ci', ['access']));
     await post('user', user('ci', ['editor']));
     const bot = service.asBot('ci');
     expect((await post('role', role('from-a-bot', {}), bot)).status).toBe(403);

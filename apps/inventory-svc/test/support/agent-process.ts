@@ -13,6 +13,7 @@ await using _heartbeats = startHeartbeat({
   identity: { agentId },
   hostname: `host-of-${agentId}`,
   services: ['Kube'],
+  address: '',
   intervalMs: Number(intervalMs),
   telemetry,
 });

@@ -29,8 +29,15 @@ const roles = [
   {
     kind: 'role',
     version: 'v7',
-    metadata: { name: 'auditor', description: 'Read the audit log and sessions' },
-    spec: { allow: { rules: [{ resources: ['event', 'session'], verbs: ['list', 'read'] }] } },
+    metadata: {
+      name: 'auditor',
+      description: 'Read the audit log, recordings of sessions, and what was decided by',
+    },
+    spec: {
+      allow: {
+        rules: [{ resources: ['event', 'session', 'role', 'user', 'lock'], verbs: ['list', 'read'] }],
+      },
+    },
   },
 ] as const;
 

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type JoinedProcess, joinProcess, type Outbound, type TrustSource } from '@postern/agent';
+import { type JoinedProcess, joinProcess, type TrustSource } from '@postern/agent';
 import { type TeleportConfig, textOrFile } from '@postern/config';
 import { type Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
@@ -13,8 +13,6 @@ export interface Host {
   /** `https://host:port` of proxies. */
   readonly joinUrls: readonly string[];
   readonly trust: TrustSource;
-  /** The way out to those. */
-  readonly outbound: Outbound;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** Closes what was opened, last first. */
@@ -41,14 +39,12 @@ export async function joinCluster(
   role: 'Kube' | 'Discovery',
   views: readonly string[],
 ): Promise<JoinedProcess> {
-  const { config, scope, telemetry, clock, signal, joinUrls, trust, outbound } = host;
+  const { config, scope, telemetry, clock, signal, joinUrls, trust } = host;
   const { join: joining, dataDir } = config.teleport;
   return scope.use(
     await joinProcess({
       joinUrls,
-      publicUrls: joinUrls,
       trust,
-      outbound,
       token: joining && new Secret(textOrFile(joining.tokenName)),
       ...(joining ? { method: joining.method } : {}),
       roles: [role],
