@@ -74,7 +74,6 @@ export function discoveryService(
     identity: { agentId },
     hostname: hostname(),
     services: ['Discovery'],
-    address: '',
     intervalMs: heartbeatIntervalMs,
     telemetry,
     clock,

@@ -16,7 +16,6 @@ export interface AgentTable {
   version: string;
   hostname: string;
   services: string[];
-  address: string;
   served_revision: number;
   presence: Generated<Presence>;
   stream_version: Generated<number>;
@@ -29,7 +28,6 @@ interface ServedReportTable {
   run: string;
   started_at: Date;
   revision: number;
-  address: string;
   reported_at: Date;
   clusters: JsonColumn<ServedCluster[]>;
 }

@@ -175,7 +175,6 @@ function heartbeats(
     identity: { agentId: principal.id },
     hostname: hostname(),
     services: principal.roles,
-    address: '',
     intervalMs: heartbeatIntervalMs,
     telemetry,
     clock,

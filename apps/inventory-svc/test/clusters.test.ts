@@ -173,7 +173,6 @@ describe('the clusters', () => {
     await eventually(async () => (await reports()).map(({ agentId }) => agentId)).toEqual(['clusters-4']);
     expect((await reports())[0]).toMatchObject({
       revision: 1,
-      address: '127.0.0.1:3026',
       clusters: [cluster('prod')],
     });
     agent.goodbye();

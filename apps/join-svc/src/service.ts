@@ -230,7 +230,6 @@ function heartbeat(
     identity,
     hostname: hostname(),
     services: ['Auth'],
-    address: '',
     intervalMs,
   });
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { Outbound } from '@postern/agent';
 import {
   address,
   addresses,
@@ -12,10 +13,18 @@ import {
   optional,
   text,
 } from '@postern/config';
-import { formatAddress, type KubernetesSection, type NetworkAddress } from '@postern/config';
+import { formatAddress, type KubernetesSection, readAddress } from '@postern/config';
 import type { Selector } from '@postern/contracts';
+import { failure } from '@postern/core';
 import { defaultUserLimits } from './limits/user-limits.ts';
 import type { KubeProxyServiceConfig } from './kube-proxy.ts';
+
+/** An address of NATS through which no WebSocket goes. */
+export const InvalidNatsWebSocket = failure(
+  'invalid_argument',
+  'kube.invalid_nats_web_socket',
+  () => 'POSTERN_NATS_WS_URL must be like wss://host:port',
+);
 
 /** The variables that kube-proxy reads. */
 export const kubeProxyConfig = {
@@ -85,17 +94,26 @@ export const kubeProxyConfig = {
     fallback: String(defaultUserLimits.sessions),
     min: 0,
   }),
-  kubeListen: optional(
-    address('POSTERN_KUBE_LISTEN', {
-      summary: 'host:port where edges of other processes reach the kube role',
+  natsServers: optional(common.natsServers),
+  natsWebSockets: optional(
+    list('POSTERN_NATS_WS_URL', {
+      summary:
+        'URLs of the WebSocket listeners of NATS, which agents reach at /v1/bus of the edge; none to offer no bus there',
     }),
   ),
-  kubeAdvertise: optional(
-    addresses('POSTERN_KUBE_ADVERTISE', {
-      summary: 'host:port told to edges, when it is not POSTERN_KUBE_LISTEN',
-      defaultPort: 3026,
+  edgeAdvertise: optional(
+    address('POSTERN_EDGE_ADVERTISE', {
+      summary: 'host:port where other edges reach this one, when it is not POSTERN_LISTEN',
     }),
   ),
+  tunnelAddrs: optional(
+    addresses('POSTERN_TUNNEL_ADDR', {
+      summary:
+        'public addresses to which the kube role opens its tunnels, when they are not those of POSTERN_JOIN_URL',
+      defaultPort: 3080,
+    }),
+  ),
+  outbound: common.outbound,
   configFile: optional(
     text('POSTERN_CONFIG_FILE', { summary: 'a teleport.yaml whose kubernetes_service says what to serve' }),
   ),
@@ -114,8 +132,6 @@ export type KubeProxyConfig = ConfigOf<typeof kubeProxyConfig>;
 /** What a kube role serves where no configuration file says it: every registered cluster. */
 export const everyCluster: KubernetesSection = {
   enabled: true,
-  listenAddr: undefined,
-  publicAddrs: [],
   kubeconfigFile: undefined,
   kubeClusterName: undefined,
   labels: {},
@@ -173,6 +189,8 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     maxOpen: open,
     maxOpenPerCluster: openPerCluster,
     maxSessions: sessions,
+    natsWebSockets,
+    edgeAdvertise,
   } = config;
   return {
     listen,
@@ -182,7 +200,23 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     maxStreamPolicyAgeMs,
     maxApiBodyBytes,
     userLimits: { requestsPerSecond, open, openPerCluster, sessions },
+    busServers: natsWebSockets?.map(webSocketUrl),
+    advertise: edgeAdvertise && formatAddress(edgeAdvertise),
   };
+}
+
+function webSocketUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === 'wss:' || url?.protocol === 'ws:') return url.href;
+  throw InvalidNatsWebSocket();
+}
+
+/** The proxy settings of the environment, in either spelling. */
+export function outboundOf({ outbound }: Pick<KubeProxyConfig, 'outbound'>): Outbound {
+  return new Outbound({
+    httpsProxy: outbound.httpsProxy ?? outbound.httpsProxyLower,
+    noProxy: outbound.noProxy ?? outbound.noProxyLower,
+  });
 }
 
 function kubeConfigOf(
@@ -194,14 +228,16 @@ function kubeConfigOf(
   const labelCommands = Object.fromEntries(
     commands.map(({ name, command, periodMs }) => [name, { command, periodMs }]),
   );
-  const listen: NetworkAddress | undefined = config.kubeListen ?? section.listenAddr;
+  const dialled = config.tunnelAddrs ?? config.joinUrls.map((url) => new URL(url).host);
+  const addresses = dialled.map((text) => readAddress(text, 443));
+  const hasEdge = config.roles.includes('edge');
   return {
     selector: selectorOf(section),
     statics: { kubeconfigFile, kubeClusterName, labels, labelCommands, podEnvironment },
     allowLoopback: config.allowLoopback || section.allowLoopback,
     // The programs of the configuration's own commands are the operator's choice already.
     allowedCommands: [...section.dynamicLabelCommands, ...commands.map(({ command }) => command[0]!)],
-    listen,
-    advertise: config.kubeAdvertise?.[0] ?? section.publicAddrs.map(formatAddress)[0],
+    // The edge of this very process hands its requests over, and those of other edges.
+    tunnels: hasEdge ? undefined : { addresses, outbound: outboundOf(config) },
   };
 }

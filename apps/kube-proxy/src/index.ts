@@ -2,6 +2,7 @@ export {
   everyCluster,
   type KubeProxyConfig,
   kubeProxyConfig,
+  outboundOf,
   selectorOf,
   serviceConfigOf,
 } from './config.ts';

@@ -11,6 +11,7 @@ import { ViewSecrets } from './agent/view-secrets.ts';
 import { type FactSettings, openFacts } from './facts/open-facts.ts';
 import {
   type EdgeConfig,
+  type EdgeDeps,
   type EdgeService,
   edgeService,
   type KubeConfig,
@@ -29,6 +30,8 @@ export interface KubeProxyServiceDeps {
   readonly agentId: string;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
+  /** PEM of the authority of the bus, where it is a private one. */
+  readonly busCa?: (() => string | undefined) | undefined;
   /** Shared with the diagnostics listener. */
   readonly readiness?: Readiness;
 }
@@ -39,21 +42,13 @@ export interface KubeProxyServiceConfig {
   readonly heartbeatIntervalMs: number;
   readonly facts: FactSettings;
   readonly edge?: (EdgeConfig & { readonly listen: ListenAt }) | undefined;
-  readonly kube?:
-    | (KubeConfig & {
-        /** Where edges of other processes reach this one; absent for none. */
-        readonly listen?: ListenAt | undefined;
-        /** host:port that is told to edges, when it is not the one listened on. */
-        readonly advertise?: string | undefined;
-      })
-    | undefined;
+  readonly kube?: KubeConfig | undefined;
 }
 
 export interface KubeProxyService extends AsyncDisposable {
-  /** Settles when the edge knows policy, clusters and routes, and the kube role its view. */
+  /** Settles when the edge knows policy, clusters and routes, and the kube role its view and has a tunnel. */
   readonly ready: Promise<void>;
   readonly edgePort: number | undefined;
-  readonly kubePort: number | undefined;
 }
 
 /** Hashes of the views that a process with these roles opens: they belong into its join request. */
@@ -90,7 +85,7 @@ export async function kubeProxyService(
         openView(bus, { agentId, clock, prove: (hash) => signViewProof(held, { hash }, clock), ...options }),
     };
     const kube = config.kube && scope.use(await startKube(base, config.kube, report));
-    const edge = config.edge && scope.use(startEdge(base, config.edge, kube));
+    const edge = config.edge && scope.use(startEdge({ ...base, busCa: deps.busCa }, config.edge, kube));
     const inventory = config.edge?.services['inventory-svc'] ?? [];
     const { dataDir } = config.facts;
     if (edge && dataDir !== undefined && inventory.length > 0) {
@@ -98,7 +93,6 @@ export async function kubeProxyService(
       const send = sendRecording(held, inventory);
       scope.use(await RecordingUploads.start({ folder, send, log: telemetry.log }));
     }
-    const kubePort = config.kube?.listen && (await kube!.listen(config.kube.listen)).port;
     const edgePort = config.edge && (await edge!.listen(config.edge.listen)).port;
     const heartbeats = startHeartbeat({
       bus,
@@ -107,7 +101,6 @@ export async function kubeProxyService(
       telemetry,
       clock,
       services: [...(edge ? ['Proxy'] : []), ...(kube ? ['Kube'] : [])],
-      address: addressOf(config, kubePort),
       intervalMs: config.heartbeatIntervalMs,
       ...(kube ? { servedReport: () => kube.role.servedNow() } : {}),
     });
@@ -118,8 +111,10 @@ export async function kubeProxyService(
     });
     scope.defer(() => report.stop());
     scope.defer(() => readiness?.stop());
-    const ready = Promise.all([edge?.ready, kube?.role.ready]).then(() => readiness?.setReady(true));
-    return { ready, edgePort, kubePort, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+    const ready = Promise.all([edge?.ready, kube?.role.ready, kube?.tunnels?.ready]).then(() =>
+      readiness?.setReady(true),
+    );
+    return { ready, edgePort, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
   } catch (error) {
     await scope[Symbol.asyncDispose]();
     throw error;
@@ -138,7 +133,11 @@ function startKube(
   return kubeService({ ...base, kubeconfigOf, reportServed: () => report.soon() }, config);
 }
 
-function startEdge(base: KubeProxyDeps, config: EdgeConfig, kube: KubeService | undefined): EdgeService {
+function startEdge(
+  base: KubeProxyDeps & Pick<EdgeDeps, 'busCa'>,
+  config: EdgeConfig,
+  kube: KubeService | undefined,
+): EdgeService {
   const { clock, agentId, telemetry } = base;
   const policy = openPolicy(base.bus as Bus, agentId, {
     clock,
@@ -154,12 +153,6 @@ function startEdge(base: KubeProxyDeps, config: EdgeConfig, kube: KubeService | 
       await policy[Symbol.asyncDispose]();
     },
   };
-}
-
-function addressOf({ kube }: KubeProxyServiceConfig, port: number | undefined): string {
-  if (!kube?.listen || port === undefined) return '';
-  const host = kube.listen.host.includes(':') ? `[${kube.listen.host}]` : kube.listen.host;
-  return kube.advertise ?? `${host}:${port}`;
 }
 
 /** Tells of several changes at once: five hundred clusters that open at the start are one report and not five hundred. */

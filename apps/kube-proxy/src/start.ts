@@ -3,7 +3,7 @@ import { formatAddress } from '@postern/config';
 import { systemClock as clock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { type Logger, startTelemetry } from '@postern/telemetry';
-import { type KubeProxyConfig, serviceConfigOf } from './config.ts';
+import { type KubeProxyConfig, outboundOf, serviceConfigOf } from './config.ts';
 import { kubeProxyService, viewsOf } from './kube-proxy.ts';
 import { readSection } from './read-section.ts';
 import { tuneMemory } from './tune-memory.ts';
@@ -19,7 +19,7 @@ export interface RunningKubeProxy extends AsyncDisposable {
 /** Starts kube-proxy as its configuration says: alone in a process, or beside the other services in one. */
 export async function startKubeProxy(
   config: KubeProxyConfig,
-  { busServers }: BesideOthers = {},
+  { busServers = config.natsServers }: BesideOthers = {},
 ): Promise<RunningKubeProxy> {
   tuneMemory();
   await using scope = new AsyncDisposableStack();
@@ -37,6 +37,8 @@ export async function startKubeProxy(
       hostname,
       dataDir: config.dataDir,
       busServers,
+      // An edge reaches the services without a proxy, which is for agents elsewhere.
+      outbound: edge ? undefined : outboundOf(config),
       views: viewsOf({ edge: edge !== undefined, kube: kube?.selector }),
       telemetry,
       clock,
@@ -44,7 +46,10 @@ export async function startKubeProxy(
   );
   const { held, agentId } = identity;
   const service = scope.use(
-    await kubeProxyService({ bus, held, agentId, telemetry, clock, readiness }, settings),
+    await kubeProxyService(
+      { bus, held, agentId, telemetry, clock, readiness, busCa: () => identity.bus.ca },
+      settings,
+    ),
   );
   await service.ready;
   const url = edge && `https://${formatAddress({ host: edge.listen.host, port: service.edgePort! })}`;

@@ -28,7 +28,7 @@ const allowlist = [
   'x-forwarded-for',
 ];
 
-describe.each(['together', 'split'] as const)('headers of a request, edge and agent %s', (shape) => {
+describe.each(['together', 'split', 'hop'] as const)('headers of a request, edge and agent %s', (shape) => {
   let rig: EchoRig;
   beforeAll(async () => {
     rig = await startEchoRig({ shape });

@@ -31,7 +31,7 @@ interface OpenStream {
   isClosed: boolean;
 }
 
-describe.each(['together', 'split'] as const)('open streams, edge and agent %s', (shape) => {
+describe.each(['together', 'split', 'hop'] as const)('open streams, edge and agent %s', (shape) => {
   let rig: EchoRig;
   let upstream: TLSSocket[] = [];
   beforeEach(async () => {
@@ -119,7 +119,7 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
     ['a lock on the cluster', ({ lock }) => lock('l1', { target: { kube_cluster: 'c1' } })],
     [
       'a lock on the agent that they go through',
-      ({ lock }) => lock('l1', { target: { server_id: shape === 'split' ? 'agent-1' : 'edge-1' } }),
+      ({ lock }) => lock('l1', { target: { server_id: shape === 'together' ? 'edge-1' : 'agent-1' } }),
     ],
     ['a cluster that was removed', ({ resources }) => resources.remove('kube_cluster', 'c1')],
   ])('end soon after %s (A-06, W-14)', async (_, change) => {
@@ -174,7 +174,7 @@ describe.each(['together', 'split'] as const)('open streams, edge and agent %s',
   });
 
   test('are not opened through a locked agent, which is said', async () => {
-    rig.lock('l1', { target: { server_id: shape === 'split' ? 'agent-1' : 'edge-1' }, message: 'stolen' });
+    rig.lock('l1', { target: { server_id: shape === 'together' ? 'edge-1' : 'agent-1' }, message: 'stolen' });
     const path = at('c1', '/api/v1/pods');
     const refused = await raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`);
     expect(refused).toContain('HTTP/1.1 503');

@@ -151,6 +151,6 @@ function heartbeat(
   intervalMs: number,
 ): AsyncDisposable {
   const { id, roles } = identity.current().principal;
-  const own = { identity: { agentId: id }, hostname: hostname(), services: roles, address: '' };
+  const own = { identity: { agentId: id }, hostname: hostname(), services: roles };
   return startHeartbeat({ ...own, bus, telemetry, clock, intervalMs });
 }

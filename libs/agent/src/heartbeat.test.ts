@@ -28,7 +28,6 @@ const common = {
   identity: { agentId: 'a.1' },
   hostname: 'h',
   services: ['Kube'],
-  address: '127.0.0.1:3026',
   telemetry,
 };
 const cluster = {

@@ -23,8 +23,6 @@ export interface HeartbeatOptions {
   readonly hostname: string;
   /** System roles, as in the certificate. */
   readonly services: readonly string[];
-  /** host:port of the listener for edges, or empty. */
-  readonly address: string;
   readonly intervalMs: number;
   readonly servedReport?: () => ServedNow;
   readonly telemetry: Pick<Telemetry, 'log'>;
@@ -56,16 +54,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeats {
 }
 
 function beats(options: HeartbeatOptions): { send: () => void; report: () => void } {
-  const {
-    bus,
-    identity,
-    hostname,
-    services,
-    address,
-    intervalMs,
-    servedReport,
-    clock = systemClock,
-  } = options;
+  const { bus, identity, hostname, services, intervalMs, servedReport, clock = systemClock } = options;
   const { agentId } = identity;
   const run = { run: randomUUID(), startedAt: clock().toISOString() };
   let sequence = 0;
@@ -79,14 +68,13 @@ function beats(options: HeartbeatOptions): { send: () => void; report: () => voi
       version,
       hostname,
       services: [...services],
-      address,
       servedRevision,
     };
     attempt(options, () => bus.publish(agentSubjects.heartbeat(agentId), body));
   };
   const report = () => {
     const { revision, clusters } = servedReport?.() ?? { revision: 0, clusters: [] };
-    const body: ServedReport = { ...run, agentId, revision, address, clusters };
+    const body: ServedReport = { ...run, agentId, revision, clusters };
     attempt(options, () => bus.publish(agentSubjects.served(agentId), body));
   };
   return { send, report };

@@ -2,9 +2,11 @@ import {
   policyKinds,
   agentSubjects,
   anyAgent,
+  anyEdge,
   ClusterServed,
   commandSubjects,
   type ControlPlaneService,
+  edgeSubjects,
   KubeRequestAudited,
   liveViewSubject,
   routesSubject,
@@ -83,6 +85,14 @@ export const channels: readonly Channel[] = [
   fromAgent('workStatus', workRequest),
   { name: 'work', speakers: ['resource-svc'], listeners: [], say: () => ['work.*.*.*'], hear: () => [] },
   fact(ClusterServed.type, { speakers: ['Kube'], listeners: ['inventory-svc'], isAnswered: true }),
+  ...(['beat', 'tunnels', 'goodbye'] as const).map(fromEdge),
+  {
+    name: 'tellTunnels',
+    speakers: ['Proxy'],
+    listeners: ['Proxy'],
+    say: () => ['cmd.*.tunnels'],
+    hear: ({ id }) => [commandSubjects.all(id)],
+  },
   // Nobody subscribes: the JetStream streams of facts take it.
   {
     name: `fact ${KubeRequestAudited.type}`,
@@ -128,6 +138,17 @@ export const channels: readonly Channel[] = [
 function fromAgent(name: Exclude<keyof typeof agentSubjects, 'fact'>, ends: Ends): Channel {
   const own = agentSubjects[name];
   return { name, ...ends, say: ({ id }) => [own(id)], hear: () => [anyAgent[name]] };
+}
+
+/** What edges tell each other. */
+function fromEdge(name: keyof typeof edgeSubjects): Channel {
+  return {
+    name: `edge ${name}`,
+    speakers: ['Proxy'],
+    listeners: ['Proxy'],
+    say: ({ id }) => [edgeSubjects[name](id)],
+    hear: () => [anyEdge[name]],
+  };
 }
 
 function fact(type: string, ends: Ends): Channel {

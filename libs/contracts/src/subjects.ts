@@ -68,10 +68,25 @@ export const anyAgent = {
   workStatus: 'agent.*.work.status',
 } as const;
 
+/** Subjects on which edges tell each other which agents' tunnels they hold; `id` is that of the edge. */
+export const edgeSubjects = {
+  /** Core message `EdgeBeat`, every few seconds. */
+  beat: (id: string) => `edge.${subjectToken(id)}.hb`,
+  /** Core message `EdgeTunnels`, whenever it changed, and on demand. */
+  tunnels: (id: string) => `edge.${subjectToken(id)}.tunnels`,
+  /** Core message without content: the edge is about to leave. */
+  goodbye: (id: string) => `edge.${subjectToken(id)}.bye`,
+} as const;
+
+/** Wildcards for edges; the second token is the authenticated id of the edge. */
+export const anyEdge = { beat: 'edge.*.hb', tunnels: 'edge.*.tunnels', goodbye: 'edge.*.bye' } as const;
+
 /** Subjects on which an agent is spoken to. */
 export const commandSubjects = {
   /** Ask the agent to publish its `ServedReport` again. */
   reportServed: (id: string) => `cmd.${subjectToken(id)}.served`,
+  /** Ask the edge to publish its `EdgeTunnels` again. */
+  tellTunnels: (id: string) => `cmd.${subjectToken(id)}.tunnels`,
   all: (id: string) => `cmd.${subjectToken(id)}.>`,
 } as const;
 

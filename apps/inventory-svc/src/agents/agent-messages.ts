@@ -19,9 +19,9 @@ export function agentIdOf(subject: string): string {
 
 export function readHeartbeat(subject: string, body: unknown, now: Date): Reading<Heartbeat> {
   if (!isHeartbeat.Check(body)) return { refused: 'malformed' };
-  const { run, startedAt, version, hostname, services, address, intervalMs } = body;
+  const { run, startedAt, version, hostname, services, intervalMs } = body;
   const isSane =
-    [run, version, hostname, address, ...services].every(isStorable) &&
+    [run, version, hostname, ...services].every(isStorable) &&
     services.length <= 16 &&
     services.every((service) => /^[A-Za-z]{1,40}$/.test(service)) &&
     intervalMs <= maxIntervalMs &&
@@ -31,9 +31,9 @@ export function readHeartbeat(subject: string, body: unknown, now: Date): Readin
 
 export function readServedReport(subject: string, body: unknown, now: Date): Reading<ServedReport> {
   if (!isServedReport.Check(body)) return { refused: 'malformed' };
-  const { run, startedAt, address, clusters } = body;
+  const { run, startedAt, clusters } = body;
   const isSane =
-    [run, address].every(isStorable) &&
+    isStorable(run) &&
     clusters.length <= maxClusters &&
     clusters.every(
       ({ name, kubeVersion, labels }) => isStorable(name) && isStorable(kubeVersion) && areStorable(labels),

@@ -27,14 +27,14 @@ const missable = 3;
 export async function writeReports(db: Kysely<InventoryDb>, reports: readonly SeenReport[]): Promise<void> {
   const column = <T>(pick: (report: SeenReport) => T): T[] => reports.map(pick);
   await sql`
-    insert into served_report as r (agent_id, run, started_at, revision, address, reported_at, clusters)
+    insert into served_report as r (agent_id, run, started_at, revision, reported_at, clusters)
     select * from unnest(
       ${column((r) => r.agentId)}::text[], ${column((r) => r.run)}::text[], ${column((r) => r.startedAt)}::timestamptz[],
-      ${column((r) => r.revision)}::bigint[], ${column((r) => r.address)}::text[], ${column((r) => r.at)}::timestamptz[],
+      ${column((r) => r.revision)}::bigint[], ${column((r) => r.at)}::timestamptz[],
       ${column((r) => JSON.stringify(r.clusters))}::jsonb[]
     )
     on conflict (agent_id) do update set
-      run = excluded.run, started_at = excluded.started_at, revision = excluded.revision, address = excluded.address,
+      run = excluded.run, started_at = excluded.started_at, revision = excluded.revision,
       reported_at = excluded.reported_at, clusters = excluded.clusters
     where (excluded.run = r.run and excluded.revision >= r.revision)
       or (excluded.run <> r.run and (
@@ -56,21 +56,20 @@ export async function onlineReports(db: Kysely<InventoryDb>): Promise<OnlineRepo
   return rows;
 }
 
-/** The reports of the agents that are online, as they sent them: for edges, which route by them. */
+/** The reports of the agents that are online and serve something, as they sent them: for edges, which route by them. */
 export async function routeReports(db: Kysely<InventoryDb>): Promise<ServedReport[]> {
   const rows = await db
     .selectFrom('served_report as r')
     .innerJoin('agent as a', 'a.agent_id', 'r.agent_id')
-    .select(['r.agent_id', 'r.run', 'r.started_at', 'r.revision', 'r.address', 'r.clusters'])
+    .select(['r.agent_id', 'r.run', 'r.started_at', 'r.revision', 'r.clusters'])
     .where('a.presence', '=', 'online')
-    .where('r.address', '<>', '')
+    .where(sql<boolean>`r.clusters <> '[]'`)
     .execute();
   return rows.map((row) => ({
     agentId: row.agent_id,
     run: row.run,
     startedAt: row.started_at.toISOString(),
     revision: row.revision,
-    address: row.address,
     clusters: row.clusters,
   }));
 }

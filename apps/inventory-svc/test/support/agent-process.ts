@@ -13,7 +13,6 @@ await using _heartbeats = startHeartbeat({
   identity: { agentId },
   hostname: `host-of-${agentId}`,
   services: ['Kube'],
-  address: '',
   intervalMs: Number(intervalMs),
   telemetry,
 });

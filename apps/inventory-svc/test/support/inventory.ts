@@ -197,7 +197,6 @@ export class TestAgent {
       version: '0.1.0',
       hostname: `host-of-${agentId}`,
       services: ['Kube'],
-      address: '127.0.0.1:3026',
       servedRevision: this.revision,
       ...changes,
     };
@@ -206,7 +205,7 @@ export class TestAgent {
 
   report(as = this.agentId): void {
     const { agentId, revision, clusters } = this;
-    const report: ServedReport = { ...this.#run, agentId, revision, address: '127.0.0.1:3026', clusters };
+    const report: ServedReport = { ...this.#run, agentId, revision, clusters };
     this.#bus.publish(agentSubjects.served(as), report);
   }
 

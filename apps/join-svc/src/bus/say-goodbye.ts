@@ -6,7 +6,7 @@ const againAfterMs = 1_000;
 
 /** Says goodbye in the name of an agent that the bus hears no more, now and once again. */
 export function sayGoodbye(bus: Pick<Bus, 'publish'>, agentId: string): void {
-  const say = () => bus.publish(agentSubjects.goodbye(agentId), {});
+  const say = () => bus.publish(agentSubjects.goodbye(agentId), { revoked: true });
   say();
   setTimeout(say, againAfterMs).unref();
 }

@@ -14,9 +14,9 @@ import type { UpgradeUpstream } from '../forward/upstream.ts';
 import { encodeSegment } from '../request/target.ts';
 import { isLongLived, upstreamTarget } from '../request/request-info.ts';
 import { AgentLocked, type LockOnAgent } from './agent-lock.ts';
-import type { AgentUpstreams } from './agent-upstreams.ts';
 import type { GrantFor, Grants } from './grants.ts';
 import type { RoutedAgent, Routes } from './routes.ts';
+import type { AgentReach } from './tunnels/agent-reach.ts';
 
 export const ClusterOffline = failure(
   'unavailable',
@@ -33,7 +33,7 @@ export interface DispatchDeps {
   /** The clusters that this very process serves, where it has the kube role too. */
   readonly local: ServedClusters | undefined;
   readonly routes: Routes;
-  readonly upstreams: AgentUpstreams;
+  readonly reach: Pick<AgentReach, 'upstreamOf'>;
   readonly grants: Grants;
   readonly ownAgentId: () => string;
   /** Whether the cluster is a registered resource, and not of an agent's own configuration. */
@@ -172,7 +172,7 @@ async function attemptAt(
   if (headers.contentLength !== undefined) out.push('content-length', headers.contentLength);
   const path = `${agentPathPrefix}${encodeSegment(cluster)}${upstreamTarget(info)}`;
   return {
-    upstream: deps.upstreams.of(agent.agentId, agent.address),
+    upstream: deps.reach.upstreamOf(agent.agentId),
     request: { method: info.method, path, headers: out, isLongLived: isLongLived(info) },
   };
 }

@@ -1,15 +1,20 @@
+import { publicBusPath } from '@postern/contracts';
 import { toAppError } from '@postern/core';
 import type { Exchange } from '../listen/exchange.ts';
 import { refuseApi, refuseKube, sendJson } from '../listen/refuse.ts';
-import type { FrontHandlers, UpgradeExchange } from '../listen/tls-front.ts';
+import type { PortHandlers, UpgradeExchange } from '../listen/tls-front.ts';
 import { refuseUpgrade } from '../forward/upgrade.ts';
 import { routingPrefix } from '../request/select-cluster.ts';
 import { parseTarget, type Target } from '../request/target.ts';
 import { type ApiFront, NoSuchRoute } from './api-front.ts';
+import type { BusFront } from './bus-front.ts';
 import type { KubeEdge } from './kube-edge.ts';
+import type { EdgeTunnels } from './tunnels/edge-tunnels.ts';
 import { webApi, type WebApiFacts } from './web-api.ts';
 
 export interface EdgeFrontDeps {
+  readonly bus: BusFront;
+  readonly tunnels: EdgeTunnels;
   readonly kube: KubeEdge;
   readonly api: ApiFront;
   readonly facts: WebApiFacts;
@@ -17,10 +22,10 @@ export interface EdgeFrontDeps {
 }
 
 /**
- * What the public address answers. Clusters are below `/v1/teleport/`, API calls go by the table of the API front, and
- * `webapi`, `healthz` and `readyz` are for everybody. There is nothing else.
+ * What the public address answers. Clusters are below `/v1/teleport/`, API calls go by the table of the API front, agents have
+ * their tunnels and the bus, and `webapi`, `healthz` and `readyz` are for everybody. There is nothing else.
  */
-export function edgeFront(deps: EdgeFrontDeps): FrontHandlers {
+export function edgeFront(deps: EdgeFrontDeps): PortHandlers {
   return {
     request: (exchange) => {
       if (exchange.target.startsWith(routingPrefix)) deps.kube.request(exchange);
@@ -28,8 +33,10 @@ export function edgeFront(deps: EdgeFrontDeps): FrontHandlers {
     },
     upgrade: (exchange: UpgradeExchange) => {
       if (exchange.target.startsWith(routingPrefix)) deps.kube.upgrade(exchange);
+      else if (exchange.target === publicBusPath) deps.bus.upgrade(exchange);
       else refuseUpgrade(exchange.answer, NoSuchRoute());
     },
+    tunnel: (socket, peer) => deps.tunnels.accept(socket, peer),
   };
 }
 

@@ -1,41 +1,33 @@
 import { setInterval } from 'node:timers';
 import type { AccessCluster } from '@postern/access';
-import {
-  anyAgent,
-  type ApiService,
-  commandSubjects,
-  everything,
-  fromSubjectToken,
-  Heartbeat,
-  RoutesReply,
-  routesSubject,
-  ServedReport,
-  type ViewEntry,
-} from '@postern/contracts';
-import { type Clock, messageOf } from '@postern/core';
+import { type ApiService, everything, type ViewEntry } from '@postern/contracts';
+import type { Clock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
-import { Compile } from 'typebox/compile';
 import type { ServedClusters } from '../agent/served-clusters.ts';
 import type { FactLog } from '../facts/fact-log.ts';
 import { OpenCounts } from '../limits/open-counts.ts';
 import { RequestRates } from '../limits/request-rates.ts';
 import { defaultUserLimits, type UserLimits } from '../limits/user-limits.ts';
-import type { FrontHandlers } from '../listen/tls-front.ts';
+import type { PortHandlers } from '../listen/tls-front.ts';
 import { Decisions, PolicyTooOld } from '../request/decisions.ts';
 import { OpenRequests } from '../streams/open-requests.ts';
 import type { OpenView, View } from '../views.ts';
 import { accessReviews } from './access-review.ts';
 import { accessPolicy, type LivePolicy } from './access-policy.ts';
 import { AgentLocked, refuseLocked } from './agent-lock.ts';
-import { AgentUpstreams } from './agent-upstreams.ts';
+import { AgentNews } from './agent-news.ts';
 import { ApiFront } from './api-front.ts';
+import { BusFront } from './bus-front.ts';
 import { clusterNamed } from './cluster-directory.ts';
+import type { EdgeBus } from './edge-bus.ts';
 import { edgeFront } from './edge-front.ts';
 import { Grants } from './grants.ts';
 import { KubeEdge } from './kube-edge.ts';
 import { RequestAudit } from './request-audit.ts';
 import { Routes } from './routes.ts';
+import { EdgeTunnels } from './tunnels/edge-tunnels.ts';
+import type { TunnelGateDeps } from './tunnels/tunnel-gate.ts';
 
 /** What the edge is configured with. Times are milliseconds. */
 export interface EdgeRoleConfig {
@@ -49,22 +41,8 @@ export interface EdgeRoleConfig {
   readonly maxApiBodyBytes: number;
   /** What one user may have; the default where nothing is said. */
   readonly userLimits?: Partial<UserLimits>;
-}
-
-interface Message {
-  readonly subject: string;
-  json(): unknown;
-}
-
-/** The parts of the bus that the edge needs. */
-export interface EdgeBus {
-  publish(subject: string, message: unknown): unknown;
-  request(subject: string, message: unknown, options: { timeoutMs: number }): Promise<unknown>;
-  subscribe(
-    subject: string,
-    options: object,
-    handler: (message: Message) => void,
-  ): { unsubscribe(): unknown };
+  /** WebSocket listeners of the NATS servers; none where the bus is not offered to agents here. */
+  readonly busServers?: readonly string[] | undefined;
 }
 
 export interface EdgeRoleDeps {
@@ -81,28 +59,29 @@ export interface EdgeRoleDeps {
   readonly facts: FactLog;
   /** The clusters that this process serves itself. */
   readonly local: ServedClusters | undefined;
+  /** Takes streams of other edges for those. */
+  readonly serveHere: TunnelGateDeps['serveHere'];
+  /** PEM of the authority of the bus, where it is a private one. */
+  readonly busCa: () => string | undefined;
+  /** host:port where other edges reach this one. */
+  readonly advertised: () => string;
 }
-
-const isReport = Compile(ServedReport);
-const isHeartbeat = Compile(Heartbeat);
-const isRoutes = Compile(RoutesReply);
 
 const sweepMs = 1000;
 /** Users expire without an event; so decisions are made anew now and then. */
 const recheckMs = 10_000;
-const askAgainMs = 5000;
 
 /** The edge role: the public address, decided by live policy, routed by what agents report. */
 export class EdgeRole implements AsyncDisposable {
-  readonly handlers: FrontHandlers;
+  readonly handlers: PortHandlers;
   readonly open: OpenRequests;
   readonly routes: Routes;
   readonly #deps: EdgeRoleDeps;
   readonly #decisions: Decisions;
   readonly #api: ApiFront;
-  readonly #upstreams: AgentUpstreams;
+  readonly tunnels: EdgeTunnels;
   readonly #clusters = new Map<string, AccessCluster | undefined>();
-  readonly #askedAt = new Map<string, number>();
+  readonly #news: AgentNews;
   readonly #maxStreamPolicyAgeMs: number;
   readonly #disposables: (() => unknown)[] = [];
   #view: View | undefined;
@@ -114,7 +93,10 @@ export class EdgeRole implements AsyncDisposable {
     const { clock, log, held, local } = deps;
     const policy = accessPolicy(deps.policy);
     const limits = { ...defaultUserLimits, ...config.userLimits };
-    this.routes = new Routes(clock);
+    this.tunnels = edgeTunnels(deps);
+    const { reach } = this.tunnels;
+    this.routes = new Routes(clock, (id) => reach.placeOf(id));
+    this.#news = this.#follower();
     this.#decisions = new Decisions(policy, clock, config.maxPolicyAgeMs);
     this.open = new OpenRequests(
       (request) => {
@@ -125,7 +107,6 @@ export class EdgeRole implements AsyncDisposable {
       },
       new OpenCounts(limits, policy.maxConnections),
     );
-    this.#upstreams = new AgentUpstreams(held);
     this.#api = new ApiFront({
       clock,
       log,
@@ -147,7 +128,7 @@ export class EdgeRole implements AsyncDisposable {
       dispatch: {
         local,
         routes: this.routes,
-        upstreams: this.#upstreams,
+        reach,
         grants: new Grants(held, clock),
         ownAgentId: () => deps.agentId,
         lockOnAgent: (agentId) => policy.lockOnAgent(agentId),
@@ -156,7 +137,14 @@ export class EdgeRole implements AsyncDisposable {
       audit: new RequestAudit({ facts: deps.facts, edge: deps.agentId, clock }),
     });
     const facts = { clusterName: () => held.trust().clusterName, publicAddress: () => config.publicAddress };
-    this.handlers = edgeFront({ kube, api: this.#api, facts, isReady: () => this.#isReady });
+    this.handlers = edgeFront({
+      kube,
+      api: this.#api,
+      facts,
+      isReady: () => this.#isReady,
+      bus: new BusFront({ clock, log, servers: config.busServers ?? [], ca: deps.busCa }),
+      tunnels: this.tunnels,
+    });
   }
 
   /** Follows policy, clusters and agents; resolves when all three are known, and only then is the edge ready. */
@@ -167,14 +155,15 @@ export class EdgeRole implements AsyncDisposable {
       selector: everything('kube_cluster'),
       onChange: (entry) => this.#clusterChanged(entry),
     });
-    this.#followAgents();
+    this.#disposables.push(this.#news.follow());
+    this.tunnels.start();
     const sweep = setInterval(() => this.#sweep(), sweepMs);
     const recheck = setInterval(() => this.#policyChanged(), recheckMs);
     this.#disposables.push(
       () => clearInterval(sweep),
       () => clearInterval(recheck),
     );
-    await Promise.all([policy.ready, this.#view.ready, this.#askForRoutes()]);
+    await Promise.all([policy.ready, this.#view.ready, this.#news.askForRoutes()]);
     this.servedChanged();
     this.#isReady = true;
   }
@@ -182,6 +171,7 @@ export class EdgeRole implements AsyncDisposable {
   /** Readiness goes red before the listener closes, so that balancers look elsewhere. */
   drain(): void {
     this.#isReady = false;
+    this.tunnels.leave();
   }
 
   /** What is served, here or elsewhere, changed: labels and existence of clusters may have. */
@@ -195,7 +185,20 @@ export class EdgeRole implements AsyncDisposable {
     for (const dispose of this.#disposables) await dispose();
     await this.#view?.close();
     await this.#api[Symbol.asyncDispose]();
-    await this.#upstreams[Symbol.asyncDispose]();
+    await this.tunnels.close(0);
+  }
+
+  #follower(): AgentNews {
+    const { bus, clock, log, agentId } = this.#deps;
+    return new AgentNews({
+      bus,
+      clock,
+      log,
+      ownAgentId: agentId,
+      routes: this.routes,
+      changed: () => this.servedChanged(),
+      revoked: (id) => this.tunnels.agents.revoke(id),
+    });
   }
 
   #policyChanged(): void {
@@ -227,52 +230,8 @@ export class EdgeRole implements AsyncDisposable {
   #servedHere(name: string) {
     return this.#deps.local?.report().filter((cluster) => cluster.name === name) ?? [];
   }
-
-  #followAgents(): void {
-    const { bus } = this.#deps;
-    const subscriptions = [
-      bus.subscribe(anyAgent.served, {}, (message) => this.#served(message)),
-      bus.subscribe(anyAgent.heartbeat, {}, (message) => this.#heartbeat(message)),
-      bus.subscribe(anyAgent.goodbye, {}, ({ subject }) => {
-        this.routes.goodbye(agentIdOf(subject));
-        this.servedChanged();
-      }),
-    ];
-    this.#disposables.push(() => subscriptions.map((subscription) => subscription.unsubscribe()));
-  }
-
-  /** The agent is the one whose subject it is, whatever the message says. */
-  #served(message: Message): void {
-    const report = message.json();
-    if (!isReport.Check(report)) return;
-    const agentId = agentIdOf(message.subject);
-    if (agentId !== this.#deps.agentId && this.routes.report({ ...report, agentId })) this.servedChanged();
-  }
-
-  #heartbeat(message: Message): void {
-    const heartbeat = message.json();
-    const agentId = agentIdOf(message.subject);
-    if (!isHeartbeat.Check(heartbeat) || agentId === this.#deps.agentId) return;
-    if (!heartbeat.services.includes('Kube') || this.routes.heartbeat({ ...heartbeat, agentId })) return;
-    const now = this.#deps.clock().getTime();
-    if (now - (this.#askedAt.get(agentId) ?? 0) < askAgainMs) return;
-    this.#askedAt.set(agentId, now);
-    this.#deps.bus.publish(commandSubjects.reportServed(agentId), {});
-  }
-
-  /** Without inventory-svc the edge learns the same from the agents' next heartbeats. */
-  async #askForRoutes(): Promise<void> {
-    try {
-      const reply = await this.#deps.bus.request(routesSubject, {}, { timeoutMs: 2000 });
-      if (!isRoutes.Check(reply)) return;
-      for (const report of reply.reports)
-        if (report.agentId !== this.#deps.agentId) this.routes.report(report);
-    } catch (error) {
-      this.#deps.log.warn('routes are not known yet', { reason: messageOf(error) });
-    }
-  }
 }
 
-function agentIdOf(subject: string): string {
-  return fromSubjectToken(subject.split('.')[1] ?? '');
+function edgeTunnels({ clock, log, held, bus, agentId, advertised, serveHere }: EdgeRoleDeps): EdgeTunnels {
+  return new EdgeTunnels({ clock, log, held, bus, edgeId: agentId, address: advertised, serveHere });
 }

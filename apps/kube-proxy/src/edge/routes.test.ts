@@ -2,6 +2,7 @@ import type { ServedReport } from '@postern/contracts';
 import { describe, expect, test } from 'vitest';
 import { clusterNamed } from './cluster-directory.ts';
 import { Routes } from './routes.ts';
+import type { TunnelPlace } from './tunnels/agent-reach.ts';
 
 const cluster = (name: string, extra: Partial<ServedReport['clusters'][number]> = {}) =>
   ({ name, labels: {}, origin: 'dynamic', health: 'online', kubeVersion: '', ...extra }) as const;
@@ -15,7 +16,6 @@ const report = (
   run: 'r1',
   startedAt: '2026-01-01T00:00:00.000Z',
   revision: 1,
-  address: `${agentId}:3026`,
   clusters,
   ...extra,
 });
@@ -29,15 +29,16 @@ const heartbeat = (agentId: string, servedRevision = 1, run = 'r1') => ({
   version: '',
   hostname: '',
   services: ['Kube'],
-  address: '',
   servedRevision,
 });
 
 function setup() {
   const time = { ms: 0 };
-  const routes = new Routes(() => new Date(time.ms));
+  const places: Record<string, TunnelPlace | undefined> = {};
+  const placeOf = (id: string) => (id in places ? places[id] : 'here');
+  const routes = new Routes(() => new Date(time.ms), placeOf);
   const ids = (name = 'c1') => routes.candidates(name).map(({ agentId }) => agentId);
-  return { time, routes, ids };
+  return { time, routes, ids, places };
 }
 
 describe('routes', () => {
@@ -106,11 +107,23 @@ describe('routes', () => {
     expect(routes.heartbeat(heartbeat('a1', 1, 'r2'))).toBe(false);
   });
 
-  test('lead to no agent without an address', () => {
-    const { routes, ids } = setup();
-    routes.report(report('a1', [cluster('c1')], { address: '' }));
+  test('lead to no agent without a tunnel', () => {
+    const { routes, ids, places } = setup();
+    places['a1'] = undefined;
+    routes.report(report('a1', [cluster('c1')]));
     expect(ids()).toEqual([]);
     expect(routes.served('c1')).toHaveLength(1);
+  });
+
+  test('take a hop to another edge only where no agent has a tunnel to this one', () => {
+    const { routes, ids, places } = setup();
+    places['a1'] = 'elsewhere';
+    routes.report(report('a1', [cluster('c1')]));
+    routes.report(report('a2', [cluster('c1')]));
+    routes.candidates('c1')[0]!.inFlight += 5;
+    expect(ids()).toEqual(['a2', 'a1']);
+    routes.report(report('a2', [cluster('c1', { health: 'offline' })], { revision: 2 }));
+    expect(ids()).toEqual(['a1', 'a2']);
   });
 });
 

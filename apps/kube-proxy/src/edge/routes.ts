@@ -1,10 +1,10 @@
 import type { Heartbeat, ServedCluster, ServedReport } from '@postern/contracts';
 import type { Clock } from '@postern/core';
+import type { TunnelPlace } from './tunnels/agent-reach.ts';
 
 /** An agent that serves clusters, as its own reports have it. */
 export interface RoutedAgent {
   readonly agentId: string;
-  readonly address: string;
   readonly run: string;
   readonly clusters: ReadonlyMap<string, ServedCluster>;
   /** Requests under way to it from here. */
@@ -26,11 +26,13 @@ const missable = 3;
 /** Which agents serve which cluster, from what the agents say on the bus. */
 export class Routes {
   readonly #clock: Clock;
+  readonly #placeOf: (agentId: string) => TunnelPlace | undefined;
   readonly #agents = new Map<string, Entry>();
   readonly #byCluster = new Map<string, Set<Entry>>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, placeOf: (agentId: string) => TunnelPlace | undefined) {
     this.#clock = clock;
+    this.#placeOf = placeOf;
   }
 
   /** Takes a report, unless one of a newer run or revision is known. True when it was taken. */
@@ -38,10 +40,9 @@ export class Routes {
     const before = this.#agents.get(report.agentId);
     if (before && isOlder(report, before)) return false;
     if (before) this.#remove(before);
-    const { agentId, address, run, startedAt, revision } = report;
+    const { agentId, run, startedAt, revision } = report;
     const entry: Entry = {
       agentId,
-      address,
       run,
       startedAt,
       revision,
@@ -76,13 +77,17 @@ export class Routes {
     if (entry) entry.deadUntil = this.#clock().getTime() + deadMs;
   }
 
-  /** The agents that serve a cluster, the best first: reachable, the cluster online and healthy there, the least busy. */
+  /** The agents that serve a cluster and can be reached, the best first: online and healthy there, no hop, the least busy. */
   candidates(cluster: string): RoutedAgent[] {
     const now = this.#clock().getTime();
-    const alive = [...(this.#byCluster.get(cluster) ?? [])].filter(
-      (entry) => entry.aliveUntil > now && entry.address !== '',
-    );
-    return alive.toSorted((a, b) => rank(a, cluster, now) - rank(b, cluster, now) || a.inFlight - b.inFlight);
+    const ranked: { readonly entry: Entry; readonly rank: number }[] = [];
+    for (const entry of this.#byCluster.get(cluster) ?? []) {
+      const place = entry.aliveUntil > now ? this.#placeOf(entry.agentId) : undefined;
+      if (place) ranked.push({ entry, rank: 2 * rank(entry, cluster, now) + (place === 'here' ? 0 : 1) });
+    }
+    return ranked
+      .toSorted((a, b) => a.rank - b.rank || a.entry.inFlight - b.entry.inFlight)
+      .map(({ entry }) => entry);
   }
 
   /** Every report about a cluster by agents that are alive. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Peer } from './peer.ts';
 
 /** One request and the way to answer it, over HTTP/1.1 or HTTP/2 alike. */
@@ -16,9 +16,21 @@ export interface Exchange {
   readonly answer: Answer;
 }
 
+/** What the body of an answer is written to: a stream of Node, or as much of one as is needed. */
+export interface Sink {
+  /** Nobody takes anything any more. */
+  readonly destroyed: boolean;
+  readonly writableFinished: boolean;
+  /** False asks the writer to wait for `drain`. */
+  write(chunk: Buffer): boolean;
+  end(last?: Buffer | string): unknown;
+  once(event: 'close', listener: () => void): unknown;
+  on(event: 'drain', listener: () => void): unknown;
+}
+
 /** The answer to one request. `begin` comes first and once; `abort` tells the client that what it got is not all. */
 export interface Answer {
-  readonly sink: Writable;
+  readonly sink: Sink;
   /** Status sent, or 0. */
   readonly status: number;
   /** Headers of our own that go with the answer, whoever begins it; name and value in turn. */
@@ -117,7 +129,8 @@ function addHeader(block: Record<string, string | string[] | number>, name: stri
   else block[name] = [before, value].flat() as string[];
 }
 
-function declaresBody(raw: readonly string[]): boolean {
+/** Whether a request head speaks of a body. */
+export function declaresBody(raw: readonly string[]): boolean {
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at]!;
     if (name.length === 14 && name.toLowerCase() === 'content-length') return raw[at + 1] !== '0';

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import type { Clock } from '@postern/core';
 import { type AcceptedClients, followIdentity, type HeldIdentity, serverTls } from '@postern/identity';
+import { tunnelProtocol } from '@postern/tunnel';
 import { type Exchange, http1Exchange, http2Exchange } from './exchange.ts';
 import { type Peer, readPeer } from './peer.ts';
 import { Http1UpgradeAnswer, type UpgradeAnswer } from './upgrade-answer.ts';
@@ -43,37 +44,43 @@ export interface FrontHandlers {
   upgrade(exchange: UpgradeExchange): void;
 }
 
+/** A front that takes tunnels has somebody who owns them from then on. */
+export interface PortHandlers extends FrontHandlers {
+  tunnel(socket: TLSSocket, peer: Peer): void;
+}
+
 export interface FrontOptions {
   readonly held: HeldIdentity;
   readonly clock: Clock;
   /** Whose certificates are asked for: those of agents and services alone, or those of people and bots too. */
   readonly clients: AcceptedClients;
-  readonly protocols: readonly ('h2' | 'http/1.1')[];
   readonly limits: FrontLimits;
 }
 
 /**
- * One TLS port for HTTP/1.1 and HTTP/2. The two protocol engines get their connections from one listener, chosen by ALPN,
- * so that certificates, limits and the reading of the peer are one piece of code.
+ * One TLS port for HTTP/1.1, HTTP/2 and tunnels. Each protocol gets its connections from one listener, chosen by ALPN, so that
+ * certificates, limits and the reading of the peer are one piece of code.
  */
 export class TlsFront implements AsyncDisposable {
   readonly #options: FrontOptions;
-  readonly #handlers: FrontHandlers;
+  readonly #handlers: PortHandlers;
   readonly #tls: TlsServer;
   readonly #http1: Server;
-  readonly #sockets = new Set<Socket>();
+  /** Connections of clients by address and port; tunnels belong to others. */
+  readonly #sockets = new Map<string, Socket>();
   readonly #perAddress = new Map<string, number>();
   readonly #peers = new WeakMap<object, Peer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #unfollow: () => void;
+  #whenEmpty: () => void = () => undefined;
 
-  constructor(options: FrontOptions, handlers: FrontHandlers) {
+  constructor(options: FrontOptions, handlers: PortHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     this.#http1 = this.#createHttp1();
     this.#tls = createTlsServer({
       ...serverTls(options.held, options.clients),
-      ALPNProtocols: [...options.protocols],
+      ALPNProtocols: ['h2', 'http/1.1', tunnelProtocol],
       handshakeTimeout: options.limits.handshakeMs,
       noDelay: true,
     });
@@ -94,15 +101,17 @@ export class TlsFront implements AsyncDisposable {
     return { port: (this.#tls.address() as AddressInfo).port };
   }
 
-  /** Takes no more connections and ends those that are idle; after the grace the rest is cut. */
+  /** Takes no more connections and ends those that are idle; after the grace the rest is cut. Tunnels stay open. */
   async close(graceMs = this.#options.limits.closeGraceMs): Promise<void> {
     this.#unfollow();
-    const closed = new Promise((resolve) => this.#tls.close(resolve));
+    const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+    this.#tls.close();
+    if (this.#sockets.size === 0) this.#whenEmpty();
     for (const session of this.#sessions) session.close();
     this.#http1.close();
     this.#http1.closeIdleConnections();
     const timer = setTimeout(() => this.#cut(), graceMs);
-    await closed;
+    await empty;
     clearTimeout(timer);
   }
 
@@ -112,7 +121,7 @@ export class TlsFront implements AsyncDisposable {
   }
 
   #cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.values()) socket.destroy();
   }
 
   #createHttp1(): Server {
@@ -140,11 +149,12 @@ export class TlsFront implements AsyncDisposable {
   #admit(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
     const count = (this.#perAddress.get(address) ?? 0) + 1;
-    this.#sockets.add(socket);
+    const key = keyOf(socket);
+    this.#sockets.set(key, socket);
     this.#perAddress.set(address, count);
     socket.on('error', () => undefined);
     socket.once('close', () => {
-      this.#sockets.delete(socket);
+      this.#forget(key);
       const left = (this.#perAddress.get(address) ?? 1) - 1;
       if (left === 0) this.#perAddress.delete(address);
       else this.#perAddress.set(address, left);
@@ -159,8 +169,18 @@ export class TlsFront implements AsyncDisposable {
       this.#serveHttp2(socket, peer);
       return;
     }
+    if (socket.alpnProtocol === tunnelProtocol) {
+      this.#forget(keyOf(socket));
+      this.#handlers.tunnel(socket, peer);
+      return;
+    }
     this.#peers.set(socket, peer);
     this.#http1.emit('connection', socket);
+  }
+
+  #forget(key: string): void {
+    this.#sockets.delete(key);
+    if (this.#sockets.size === 0) this.#whenEmpty();
   }
 
   #serveHttp2(socket: TLSSocket, peer: Peer): void {
@@ -207,4 +227,8 @@ function endUpload(req: IncomingMessage): void {
   }, uploadGraceMs);
   timer.unref();
   req.once('close', () => clearTimeout(timer));
+}
+
+function keyOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

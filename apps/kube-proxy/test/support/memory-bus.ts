@@ -1,6 +1,6 @@
 import type { FactBatch, FactMessage, Selector, ViewEntry } from '@postern/contracts';
 import { compileSelector } from '@postern/access';
-import type { EdgeBus } from '../../src/edge/edge-role.ts';
+import type { EdgeBus } from '../../src/edge/edge-bus.ts';
 import type { DurablePublisher } from '../../src/facts/fact-queue.ts';
 import type { OpenView } from '../../src/views.ts';
 

@@ -1,5 +1,5 @@
-import { connect, type TLSSocket } from 'node:tls';
 import type { ReplayPolicy } from '@postern/access';
+import { Outbound } from '@postern/agent';
 import { commandSubjects, agentSubjects, everything, type ServedReport } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
@@ -11,6 +11,8 @@ import { type EdgeService, edgeService, kubeService, type KubeService } from '..
 import { type EchoApiServer, startEchoApiServer } from './echo-api-server.ts';
 import { type ClientCertificate, clusterName, createPki, type Pki } from './identities.ts';
 import { MemoryBus, MemoryResources } from './memory-bus.ts';
+
+export { dial, raw, rawOn } from './raw-connection.ts';
 
 /** A role document in the shortest form a test can want. */
 export interface RoleSketch {
@@ -28,7 +30,6 @@ export interface Rig extends AsyncDisposable {
   readonly edgeHeld: HeldIdentity;
   readonly kube: KubeService;
   readonly port: number;
-  readonly agentPort: number;
   readonly telemetry: ReturnType<typeof silentTelemetry>;
   readonly policy: { ageMs: number };
   readonly kubeconfigs: Map<string, string>;
@@ -44,14 +45,33 @@ export interface Rig extends AsyncDisposable {
 }
 
 export interface RigOptions {
-  /** `split`: edge and agent apart, over mutual TLS; `together`: one process without a hop. */
-  readonly shape?: 'together' | 'split';
+  /**
+   * `together`: one process without a hop; `split`: edge and agent apart, through a tunnel; `hop`: the tunnel leads to another
+   * edge than the one that is asked.
+   */
+  readonly shape?: Shape;
   readonly edge?: Partial<EdgeConfig>;
   readonly allowedCommands?: readonly string[];
   readonly facts?: Partial<FactSettings>;
 }
 
 const factDefaults: FactSettings = { dataDir: undefined, maxBytes: 2 ** 26, syncMs: 1000, onFull: 'refuse' };
+export type Shape = 'together' | 'split' | 'hop';
+
+/** What edges and agents of a rig share. */
+interface Ground {
+  readonly clock: typeof systemClock;
+  readonly telemetry: ReturnType<typeof silentTelemetry>;
+  readonly bus: MemoryBus;
+  readonly facts: Awaited<ReturnType<typeof openFacts>>;
+  readonly openView: MemoryResources['openView'];
+}
+
+interface RunningEdge {
+  readonly edge: EdgeService;
+  readonly held: HeldIdentity;
+  readonly port: number;
+}
 
 // oxlint-disable-next-line max-lines-per-function -- it wires a whole process together, step by step
 export async function startRig({
@@ -72,72 +92,70 @@ export async function startRig({
   const kubeconfigs = new Map<string, string>();
   const policy = { ageMs: 0 };
   let revision = 0;
-  const edgeId = 'edge-1';
-  const factDeps = { bus, clock: systemClock, log: telemetry.log, agentId: edgeId };
+  const factDeps = { bus, clock: systemClock, log: telemetry.log, agentId: 'edge-1' };
   const facts = stack.use(await openFacts(factDeps, { ...factDefaults, ...settings }));
-  const base = { clock: systemClock, telemetry, bus, facts, openView: resources.openView };
-  const agentId = shape === 'together' ? edgeId : 'agent-1';
-  const edgeHeld = await pki.held(edgeId, shape === 'together' ? ['Proxy', 'Kube'] : ['Proxy']);
-  const agentHeld = shape === 'together' ? edgeHeld : await pki.held(agentId, ['Kube']);
-
-  let edge: EdgeService | undefined;
-  let kube: KubeService | undefined;
-  let address = '';
-  const startedAt = new Date().toISOString();
-  const report = () => {
-    edge?.role.servedChanged();
-    if (!kube || shape === 'together') return;
-    const served: ServedReport = { agentId, run: 'run-1', startedAt, address, ...kube.role.servedNow() };
-    bus.publish(agentSubjects.served(agentId), served);
+  const ground: Ground = { clock: systemClock, telemetry, bus, facts, openView: resources.openView };
+  const livePolicy = {
+    ready: Promise.resolve(),
+    revision: () => String(revision),
+    ageMs: () => policy.ageMs,
+    user: (name: string) => tables.user(name),
+    rolesOf: (user: Parameters<PolicyTables['rolesOf']>[0]) => tables.rolesOf(user),
+    lockOn: (subject: Parameters<PolicyTables['lockOn']>[0]) => tables.lockOn(subject),
+    lockOnAgent: (agentId: string) => tables.lockOnAgent(agentId),
+    onChange: (callback: () => void) => tables.onChange(callback),
   };
-  kube = await kubeService(
-    {
-      ...base,
-      held: agentHeld,
-      agentId,
-      reportServed: report,
-      kubeconfigOf: async ({ id }) => kubeconfigs.get(id) ?? '',
-    },
-    {
-      selector: everything('kube_cluster'),
-      statics: { labels: {}, labelCommands: {}, podEnvironment: {} },
-      allowLoopback: true,
-      allowedCommands,
-    },
-  );
-  stack.use(kube);
-  const { port: agentPort } = await kube.listen({ host: '127.0.0.1', port: 0 });
-  address = `127.0.0.1:${agentPort}`;
-  edge = edgeService(
-    {
-      ...base,
-      held: edgeHeld,
-      agentId: edgeId,
-      policy: {
-        ready: Promise.resolve(),
-        revision: () => String(revision),
-        ageMs: () => policy.ageMs,
-        user: (name) => tables.user(name),
-        rolesOf: (user) => tables.rolesOf(user),
-        lockOn: (subject) => tables.lockOn(subject),
-        lockOnAgent: (agentId) => tables.lockOnAgent(agentId),
-        onChange: (callback) => tables.onChange(callback),
+  const startEdge = async (id: string, roles: readonly string[], own?: KubeService): Promise<RunningEdge> => {
+    const held = await pki.held(id, roles);
+    const edge = edgeService(
+      { ...ground, held, agentId: id, policy: livePolicy },
+      { ...defaultEdge, ...edgeConfig },
+      own,
+    );
+    stack.use(edge);
+    await edge.ready;
+    const { port } = await edge.listen({ host: '127.0.0.1', port: 0 });
+    return { edge, held, port };
+  };
+  let changed = (): void => undefined;
+  const startKube = async (agentId: string, held: HeldIdentity, edges: readonly RunningEdge[]) => {
+    const service = await kubeService(
+      {
+        ...ground,
+        held,
+        agentId,
+        reportServed: () => changed(),
+        kubeconfigOf: async ({ id }) => kubeconfigs.get(id) ?? '',
       },
-    },
-    {
-      publicAddress: 'edge.test:3080',
-      services: { 'join-svc': [], 'resource-svc': [], 'inventory-svc': [] },
-      maxPolicyAgeMs: 300_000,
-      maxStreamPolicyAgeMs: 900_000,
-      maxApiBodyBytes: 1_048_576,
-      ...edgeConfig,
-    },
-    shape === 'together' ? kube : undefined,
-  );
-  stack.use(edge);
-  await edge.ready;
-  bus.subscribe(commandSubjects.reportServed(agentId), {}, report);
-  const { port } = await edge.listen({ host: '127.0.0.1', port: 0 });
+      {
+        selector: everything('kube_cluster'),
+        statics: { labels: {}, labelCommands: {}, podEnvironment: {} },
+        allowLoopback: true,
+        allowedCommands,
+        ...(edges.length === 0 ? {} : { tunnels: tunnelsTo(edges) }),
+      },
+    );
+    stack.use(service);
+    return service;
+  };
+  let edge: EdgeService;
+  let edgeHeld: HeldIdentity;
+  let port: number;
+  let kube: KubeService;
+  if (shape === 'together') {
+    kube = await startKube('edge-1', await pki.held('edge-1', ['Proxy', 'Kube']), []);
+    ({ edge, port, held: edgeHeld } = await startEdge('edge-1', ['Proxy', 'Kube'], kube));
+    changed = () => edge.role.servedChanged();
+  } else {
+    const asked = await startEdge('edge-1', ['Proxy']);
+    ({ edge, port, held: edgeHeld } = asked);
+    const holder = shape === 'hop' ? await startEdge('edge-2', ['Proxy']) : asked;
+    const agentHeld = await pki.held('agent-1', ['Kube']);
+    kube = await startKube('agent-1', agentHeld, [holder]);
+    changed = reporter(bus, 'agent-1', kube);
+    await kube.tunnels!.ready;
+    await until(() => edge.role.tunnels.reach.placeOf('agent-1') !== undefined, 'the agent is reached');
+  }
   const put = (
     kind: 'lock' | 'role' | 'user',
     name: string,
@@ -155,7 +173,6 @@ export async function startRig({
     edgeHeld,
     kube,
     port,
-    agentPort,
     telemetry,
     policy,
     kubeconfigs,
@@ -183,6 +200,30 @@ export async function startRig({
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
   return rig;
+}
+
+const defaultEdge = {
+  publicAddress: 'edge.test:3080',
+  services: { 'join-svc': [], 'resource-svc': [], 'inventory-svc': [] },
+  maxPolicyAgeMs: 300_000,
+  maxStreamPolicyAgeMs: 900_000,
+  maxApiBodyBytes: 1_048_576,
+  limits: { closeGraceMs: 100 },
+};
+
+function tunnelsTo(edges: readonly RunningEdge[]) {
+  return { addresses: edges.map(({ port }) => ({ host: '127.0.0.1', port })), outbound: new Outbound() };
+}
+
+/** Says on the bus what an agent serves, now and whenever it is asked. */
+function reporter(bus: MemoryBus, agentId: string, kube: KubeService): () => void {
+  const startedAt = new Date().toISOString();
+  const report = () => {
+    const served: ServedReport = { agentId, run: 'run-1', startedAt, ...kube.role.servedNow() };
+    bus.publish(agentSubjects.served(agentId), served);
+  };
+  bus.subscribe(commandSubjects.reportServed(agentId), {}, report);
+  return report;
 }
 
 /** Waits for a condition, for at most `ms`. */
@@ -240,58 +281,3 @@ export function at(cluster: string, path: string): string {
 
 /** Path prefix of a cluster on the edge. */
 export const clusterPath = (cluster: string) => at(cluster, '');
-
-/** A TLS connection to the edge that speaks nothing by itself, in a session of TLS that is resumed or a new one. */
-export function dial(
-  rig: Rig,
-  client?: ClientCertificate,
-  port = rig.port,
-  session?: Buffer,
-): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(
-      {
-        host: '127.0.0.1',
-        port,
-        ca: rig.pki.host.certificate,
-        ALPNProtocols: ['http/1.1'],
-        ...(session ? { session } : {}),
-        ...client,
-        checkServerIdentity: () => undefined,
-      },
-      () => resolve(socket),
-    );
-    socket.once('error', reject);
-  });
-}
-
-/** Writes bytes on a connection of their own and gives everything that comes back until it ends, or is quiet. */
-export async function raw(
-  rig: Rig,
-  client: ClientCertificate | undefined,
-  bytes: string | Buffer,
-  quietMs = 300,
-): Promise<string> {
-  const socket = await dial(rig, client);
-  return rawOn(socket, bytes, quietMs);
-}
-
-export function rawOn(socket: TLSSocket, bytes: string | Buffer, quietMs = 300): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    const finish = () => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(text);
-    };
-    let timer = setTimeout(finish, 2000);
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1');
-      clearTimeout(timer);
-      timer = setTimeout(finish, quietMs);
-    });
-    socket.once('close', finish);
-    socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
-  });
-}

@@ -1,4 +1,11 @@
-import { agentSubjects, commandSubjects, liveViewSubject, viewSubject } from '@postern/contracts';
+import {
+  agentSubjects,
+  anyEdge,
+  commandSubjects,
+  edgeSubjects,
+  liveViewSubject,
+  viewSubject,
+} from '@postern/contracts';
 import { allConsumers, allStreams } from '../../src/index.ts';
 
 /** The users whose credentials are tried, by the names that the rows below use. */
@@ -102,6 +109,13 @@ function agentRows({ self, other }: SpaceNames): SpaceRow[] {
     ]),
     row(commandSubjects.reportServed(self), ['inventory', ...edges], all),
     row(commandSubjects.reportServed(other), ['inventory', ...edges], []),
+    row(commandSubjects.tellTunnels(self), edges, all),
+    row(commandSubjects.tellTunnels(other), edges, []),
+    ...(['beat', 'tunnels', 'goodbye'] as const).flatMap((name) => [
+      row(edgeSubjects[name](self), edges, edges),
+      row(edgeSubjects[name](other), [], edges),
+      row(anyEdge[name], [], edges),
+    ]),
     row(commandSubjects.all(self), [], all),
     row(commandSubjects.all(other)),
     row(`cmd.${self}.stop`, [], all),
@@ -157,8 +171,19 @@ function serviceRows(): SpaceRow[] {
 
 function wildcardRows({ self }: SpaceNames): SpaceRow[] {
   const nobody = ['>', '*', '*.>', '*.*.*', `*.${self}.>`, `*.${self}.hb`, 'agent.>', `agent.${self}.>`];
-  return [...nobody, 'cmd.>', 'cmd.*.served', 'wake.*', 'evt.>', '_INBOX.>', '_INBOX.*.x'].map((subject) =>
-    subject === 'cmd.*.served' ? row(subject, ['inventory', ...edges]) : row(subject),
+  return [
+    ...nobody,
+    'cmd.>',
+    'cmd.*.served',
+    'cmd.*.tunnels',
+    'wake.*',
+    'evt.>',
+    '_INBOX.>',
+    '_INBOX.*.x',
+  ].map((subject) =>
+    subject === 'cmd.*.served'
+      ? row(subject, ['inventory', ...edges])
+      : row(subject, subject === 'cmd.*.tunnels' ? edges : []),
   );
 }
 

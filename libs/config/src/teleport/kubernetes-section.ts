@@ -7,6 +7,7 @@ import {
   readEnabled,
   readFlag,
   readLabels,
+  type Reading,
   readPatterns,
 } from './section.ts';
 import type { KubernetesSection, LabelCommand, ResourceMatcher } from './teleport-config.ts';
@@ -15,11 +16,10 @@ const kubePort = 3026;
 const minPeriodMs = 1_000;
 
 /** Reads `kubernetes_service:`. */
-export function readKubernetesSection(fields: Fields): KubernetesSection {
+export function readKubernetesSection(fields: Fields, { notices }: Reading): KubernetesSection {
+  noteListener(fields, notices);
   const section = {
     enabled: readEnabled(fields, false),
-    listenAddr: readAddressField(fields, 'listen_addr', kubePort),
-    publicAddrs: readAddresses(fields, 'public_addr', kubePort),
     kubeconfigFile: fields.string('kubeconfig_file') || undefined,
     kubeClusterName: readClusterName(fields),
     labels: readStaticLabels(fields),
@@ -30,6 +30,15 @@ export function readKubernetesSection(fields: Fields): KubernetesSection {
   };
   fields.end();
   return section;
+}
+
+/** Files that were made for a listener are taken as they are; edges come through the tunnels that the agent opens. */
+function noteListener(fields: Fields, notices: string[]): void {
+  const listenAddr = readAddressField(fields, 'listen_addr', kubePort);
+  const publicAddrs = readAddresses(fields, 'public_addr', kubePort);
+  if (listenAddr) notices.push(`${fields.at('listen_addr')}: not needed, an agent listens nowhere; ignored`);
+  if (publicAddrs.length > 0)
+    notices.push(`${fields.at('public_addr')}: not needed, an agent listens nowhere; ignored`);
 }
 
 function readClusterName(fields: Fields): string | undefined {

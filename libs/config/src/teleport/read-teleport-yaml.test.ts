@@ -50,14 +50,11 @@ kubernetes_service:
       proxyServer: { host: 'edge.example.com', port: 443 },
       authServers: [],
       diagAddr: { host: '127.0.0.1', port: 3000 },
-      advertiseIp: undefined,
       log: { output: 'stderr', severity: 'debug', format: 'json' },
       maxConnections: 15_000,
     });
     expect(config.kubernetes).toEqual({
       enabled: true,
-      listenAddr: undefined,
-      publicAddrs: [],
       kubeconfigFile: undefined,
       kubeClusterName: undefined,
       labels: { zone: '1' },
@@ -136,12 +133,15 @@ app_service: {enabled: true, apps: [{name: x}]}
 db_service: {enabled: off}
 auth_service: {tokens: ["kube:x"]}
 proxy_service: {acme: {enabled: yes}}
+kubernetes_service: {enabled: yes, listen_addr: "0.0.0.0:3026", public_addr: k.example}
 teleport: {cache: {enabled: true}}
 `);
     expect(config.notices).toEqual([
       'teleport.cache: not used by Postern, ignored',
       'auth_service.tokens: not used by Postern, ignored',
       'proxy_service.acme: not used by Postern, ignored',
+      'kubernetes_service.listen_addr: not needed, an agent listens nowhere; ignored',
+      'kubernetes_service.public_addr: not needed, an agent listens nowhere; ignored',
       'ssh_service: Postern has no such service, ignored',
       'app_service: Postern has no such service, ignored',
     ]);

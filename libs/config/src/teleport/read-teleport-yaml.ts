@@ -56,7 +56,7 @@ function readRoot(root: Fields): TeleportConfig {
     teleport: readTeleportSection(section('teleport'), version, reading),
     auth: readAuthSection(section('auth_service'), reading),
     proxy: readProxySection(section('proxy_service'), reading),
-    kubernetes: readKubernetesSection(section('kubernetes_service')),
+    kubernetes: readKubernetesSection(section('kubernetes_service'), reading),
     discovery: readDiscoverySection(section('discovery_service'), reading),
     notices: reading.notices,
   };

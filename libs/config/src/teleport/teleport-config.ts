@@ -26,7 +26,6 @@ export interface TeleportSection {
   /** From `auth_server`, or the list `auth_servers` of v1 and v2, which may name a proxy as well. */
   readonly authServers: readonly NetworkAddress[];
   readonly diagAddr: NetworkAddress | undefined;
-  readonly advertiseIp: string | undefined;
   readonly log: LogSection;
   readonly maxConnections: number;
 }
@@ -66,8 +65,6 @@ export interface ProxySection {
 /** `kubernetes_service:`. */
 export interface KubernetesSection {
   readonly enabled: boolean;
-  readonly listenAddr: NetworkAddress | undefined;
-  readonly publicAddrs: readonly NetworkAddress[];
   readonly kubeconfigFile: string | undefined;
   readonly kubeClusterName: string | undefined;
   /** Of the clusters that this file defines. */

@@ -50,11 +50,20 @@ export function readTeleportSection(
     caPins: readPins(fields),
     ...readServers(fields, version),
     diagAddr: readAddressField(fields, 'diag_addr'),
-    advertiseIp: fields.string('advertise_ip') || undefined,
     log: readLog(fields.mapping('log')),
     maxConnections: readMaxConnections(fields, reading),
   };
-  ignore(reading, fields, 'cache', 'storage', 'ciphers', 'kex_algos', 'mac_algos', 'ciphersuites');
+  ignore(
+    reading,
+    fields,
+    'advertise_ip',
+    'cache',
+    'storage',
+    'ciphers',
+    'kex_algos',
+    'mac_algos',
+    'ciphersuites',
+  );
   fields.end();
   return section;
 }

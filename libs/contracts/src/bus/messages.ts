@@ -39,8 +39,6 @@ export const ServedReport = Type.Object({
   run: Type.String(),
   startedAt: Type.String(),
   revision: Type.Integer({ minimum: 0 }),
-  /** host:port of the agent's listener for edges (mTLS), or empty when it has none. */
-  address: Type.String(),
   clusters: Type.Array(ServedCluster),
 });
 export type ServedReport = Static<typeof ServedReport>;
@@ -58,11 +56,35 @@ export const Heartbeat = Type.Object({
   hostname: Type.String(),
   /** System roles as in certificates: Kube, Discovery, Proxy, Auth. */
   services: Type.Array(Type.String()),
-  address: Type.String(),
   /** The revision of its latest ServedReport. */
   servedRevision: Type.Integer({ minimum: 0 }),
 });
 export type Heartbeat = Static<typeof Heartbeat>;
+
+/** Says that an agent leaves. Of one that was revoked nothing may go on, not even what is under way. */
+export const Goodbye = Type.Object({ revoked: Type.Optional(Type.Boolean()) });
+export type Goodbye = Static<typeof Goodbye>;
+
+/** Sent by an edge every interval: that it is there, and how its other edges reach it. */
+export const EdgeBeat = Type.Object({
+  /** Random id of this run of the process. */
+  run: Type.String({ maxLength: 64 }),
+  /** Milliseconds until the next one at the latest. */
+  intervalMs: Type.Integer({ minimum: 100, maximum: 3_600_000 }),
+  /** host:port where other edges open tunnels to it. */
+  address: Type.String({ maxLength: 300 }),
+  /** The revision of its latest `EdgeTunnels`. */
+  revision: Type.Integer({ minimum: 0 }),
+});
+export type EdgeBeat = Static<typeof EdgeBeat>;
+
+/** Ids of the agents whose tunnels an edge holds. `revision` grows by one with each change within one run. */
+export const EdgeTunnels = Type.Object({
+  run: Type.String({ maxLength: 64 }),
+  revision: Type.Integer({ minimum: 0 }),
+  agents: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 20_000 }),
+});
+export type EdgeTunnels = Static<typeof EdgeTunnels>;
 
 /** A fact born at an agent. `id` is the event id that makes its persistence exactly once. */
 export const FactMessage = Type.Object({

@@ -97,7 +97,6 @@ function extras(setting: Setting, service: ServiceName, name: string): Record<st
     ...joined,
     POSTERN_PUBLIC_ADDR: `127.0.0.1:${own.edge}`,
     POSTERN_LISTEN: `127.0.0.1:${own.edge}`,
-    POSTERN_KUBE_LISTEN: `127.0.0.1:${own.listen}`,
     POSTERN_CONFIG_FILE: join(dataDir, 'local-agent.yaml'),
     POSTERN_KUBE_ALLOW_LOOPBACK: 'yes',
   };

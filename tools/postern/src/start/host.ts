@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type JoinedProcess, joinProcess, type TrustSource } from '@postern/agent';
+import { type JoinedProcess, joinProcess, type Outbound, type TrustSource } from '@postern/agent';
 import { type TeleportConfig, textOrFile } from '@postern/config';
 import { type Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
@@ -13,6 +13,8 @@ export interface Host {
   /** `https://host:port` of proxies. */
   readonly joinUrls: readonly string[];
   readonly trust: TrustSource;
+  /** The way out to those. */
+  readonly outbound: Outbound;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** Closes what was opened, last first. */
@@ -39,12 +41,14 @@ export async function joinCluster(
   role: 'Kube' | 'Discovery',
   views: readonly string[],
 ): Promise<JoinedProcess> {
-  const { config, scope, telemetry, clock, signal, joinUrls, trust } = host;
+  const { config, scope, telemetry, clock, signal, joinUrls, trust, outbound } = host;
   const { join: joining, dataDir } = config.teleport;
   return scope.use(
     await joinProcess({
       joinUrls,
+      publicUrls: joinUrls,
       trust,
+      outbound,
       token: joining && new Secret(textOrFile(joining.tokenName)),
       ...(joining ? { method: joining.method } : {}),
       roles: [role],

@@ -1,4 +1,5 @@
-import { formatAddress, type TeleportConfig, textOrFile } from '@postern/config';
+import { common, formatAddress, readConfig, type TeleportConfig, textOrFile } from '@postern/config';
+import { outboundOf } from '@postern/kube-proxy';
 import { failure, systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { startTelemetry, type Telemetry } from '@postern/telemetry';
@@ -52,6 +53,7 @@ export async function startFromTeleportYaml(
     signal,
     joinUrls: joinUrlsOf(config),
     trust: trustOf(config, env),
+    outbound: outboundOf(readConfig({ outbound: common.outbound }, env)),
     telemetry,
     clock: systemClock,
     scope,
