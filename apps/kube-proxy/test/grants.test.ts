@@ -7,6 +7,14 @@ import { okJson } from './support/echo-api-server.ts';
 import { clusterName, createPki } from './support/identities.ts';
 import { startEchoRig } from './support/rig.ts';
 
+interface Sketch {
+  readonly cluster?: string;
+  readonly agentId?: string;
+  readonly at?: Date;
+  readonly user?: string;
+  readonly filterDigest?: string;
+}
+
 type EchoRig = Awaited<ReturnType<typeof startEchoRig>>;
 
 describe('a request to an agent', () => {
@@ -23,7 +31,10 @@ describe('a request to an agent', () => {
   });
 
   const sub = spiffeId({ type: 'user', id: 'alice', clusterName });
-  const grant = (signer = edge, { cluster = 'c1', agentId = 'agent-1', at = new Date(), user = sub } = {}) =>
+  const grant = (
+    signer = edge,
+    { cluster = 'c1', agentId = 'agent-1', at = new Date(), user = sub, ...more }: Sketch = {},
+  ) =>
     signGrant(
       signer.current(),
       {
@@ -34,6 +45,7 @@ describe('a request to an agent', () => {
         kubeGroups: ['viewers'],
         policyRevision: '1',
         requestId: 'r',
+        ...more,
       },
       { agentId, at },
     );
@@ -86,6 +98,13 @@ describe('a request to an agent', () => {
       ['impersonate-user', 'alice'],
       ['impersonate-group', 'viewers'],
     ]);
+  });
+
+  test('without the filter that its grant names is refused (L-01)', async () => {
+    const held = { 'postern-grant': await grant(edge, { filterDigest: 'q1w2e3' }) };
+    expect((await send(as(edge), held)).status).toBe(401);
+    expect((await send(as(edge), held, '/kube/c1/api/v1/namespaces/dev/pods/web-1')).status).toBe(401);
+    expect(rig.echo.seen).toEqual([]);
   });
 
   test('with a grant that another edge signed is served: edges pass on for each other (H-02)', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,8 +51,8 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function as(user: string): Promise<Asker> {
-  const only = ['web-*', '^db$'].flatMap((name) =>
+async function as(user: string, more: readonly string[] = []): Promise<Asker> {
+  const only = ['web-*', '^db$', ...more].flatMap((name) =>
     ['configmaps', 'secrets', 'pods'].map((kind) => ({
       kind,
       api_group: '',
@@ -191,6 +192,21 @@ describe('lists of a real API server, through edge and agent', () => {
     const named = wanted.named.filter((each) => seenOf(resource, each));
     expect(itemsOf(some.body)).toEqual({ kind: wanted.kind, named });
     expect(named.length).toBe(resource === 'namespaces' ? 1 : 3);
+  });
+
+  test('are the same by ten thousand rules, which no header could hold (L-12, X-07)', async () => {
+    // Names of a kind that does not compress.
+    const names = Array.from({ length: 3300 }, () => `${randomUUID()}-*`);
+    const many = await as('many', names);
+    const path = '/api/v1/pods';
+    for (const accept of ['application/json', protobuf]) {
+      for (const _ of ['sent', 'known']) {
+        const [few, some] = await Promise.all([ask(limited, path, { accept }), ask(many, path, { accept })]);
+        expect([some.status, some.body.equals(few.body)]).toEqual([200, true]);
+      }
+    }
+    const events = await ask(many, `${path}?watch=true&resourceVersion=0&timeoutSeconds=1`);
+    expect(events.body.toString().trimEnd().split('\n')).toHaveLength(3);
   });
 
   test('are in protobuf in pages, and in JSON whole, for who takes both (L-12)', async () => {

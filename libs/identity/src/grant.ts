@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import type { JsonObject } from '@postern/core';
 import { decodeProtectedHeader } from 'jose';
 import { InvalidStatement, type Peer, signStatement, type StatementSigner, verifyStatement } from './jws.ts';
 import { principalOf } from './principal.ts';
@@ -15,8 +14,8 @@ export interface Grant {
   readonly cluster: string;
   readonly kubeUser: string;
   readonly kubeGroups: readonly string[];
-  /** Resource rules to filter lists and watches by; absent when nothing needs filtering. */
-  readonly rules?: readonly JsonObject[];
+  /** Digest of the filter that goes beside the grant, for a list or watch of which not everything may be seen. */
+  readonly filterDigest?: string;
   readonly policyRevision: string;
   readonly requestId: string;
 }
@@ -43,13 +42,12 @@ const typ = 'postern-grant+jwt';
  */
 export function signGrant(
   edge: GrantSigner,
-  { requestId, kubeGroups, rules, ...grant }: Grant,
+  { requestId, kubeGroups, ...grant }: Grant,
   { agentId, at, ttlSeconds }: { readonly agentId: string; readonly at: Date; readonly ttlSeconds?: number },
 ): Promise<string> {
   const claims = {
     ...grant,
     kubeGroups: [...kubeGroups],
-    ...(rules ? { rules: [...rules] } : {}),
     rid: requestId,
   };
   return signStatement(edge, claims, {
@@ -75,7 +73,7 @@ export interface GrantUse {
 export async function verifyGrant(token: string, { agentId, at, trust }: GrantUse): Promise<VerifiedGrant> {
   const peer = signerOf(token, trust, at);
   const claims = await verifyStatement(token, { typ, audience: agentId, at, peer });
-  const { sub, session, cluster, kubeUser, kubeGroups, rules, policyRevision, rid } = claims;
+  const { sub, session, cluster, kubeUser, kubeGroups, filterDigest, policyRevision, rid } = claims;
   const texts = { sub, session, cluster, kubeUser, policyRevision, rid };
   const user = parseSpiffeId(sub ?? '');
   const isComplete =
@@ -84,7 +82,7 @@ export async function verifyGrant(token: string, { agentId, at, trust }: GrantUs
     user.clusterName === trust.clusterName &&
     Array.isArray(kubeGroups) &&
     kubeGroups.every((group) => typeof group === 'string') &&
-    (rules === undefined || Array.isArray(rules));
+    (filterDigest === undefined || typeof filterDigest === 'string');
   if (!isComplete) throw InvalidStatement('grant');
   return {
     sub: sub as string,
@@ -92,7 +90,7 @@ export async function verifyGrant(token: string, { agentId, at, trust }: GrantUs
     cluster: cluster as string,
     kubeUser: kubeUser as string,
     kubeGroups,
-    ...(rules === undefined ? {} : { rules: rules as JsonObject[] }),
+    ...(filterDigest === undefined ? {} : { filterDigest }),
     policyRevision: policyRevision as string,
     requestId: rid as string,
     expiresAt: new Date(Math.min(claims.exp! * 1000, peer.principal.notAfter.getTime())),

@@ -244,15 +244,15 @@ describe('a grant', () => {
     expect(verified).toEqual({ ...grant, expiresAt: plus(60) });
   });
 
-  test('keeps the rules to filter by', async () => {
-    const rules = [{ kind: 'pods', verbs: ['get'] }];
+  test('keeps the digest of the filter that goes beside it', async () => {
+    const filterDigest = 'q1w2e3';
     const token = await signGrant(
       edge.held.current(),
-      { ...grant, rules },
+      { ...grant, filterDigest },
       { agentId: 'a', at: now, ttlSeconds: 3600 },
     );
     const verified = await verifyGrant(token, use('a'));
-    expect(verified).toEqual({ ...grant, rules, expiresAt: plus(60) });
+    expect(verified).toEqual({ ...grant, filterDigest, expiresAt: plus(60) });
   });
 
   test('is refused by another agent (H-02)', async () => {

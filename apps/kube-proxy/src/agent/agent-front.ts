@@ -1,4 +1,5 @@
 import { type AppError, failure, isUuid, toAppError } from '@postern/core';
+import { FilterMissing, ReceivedFilters } from '../filter/sent-filter.ts';
 import { refuseUpgrade } from '../forward/upgrade.ts';
 import type { Exchange } from '../listen/exchange.ts';
 import { CertificateRefused, type Peer } from '../listen/peer.ts';
@@ -23,7 +24,8 @@ export interface AgentFrontDeps {
 }
 
 /** What an agent answers: requests of edges, each with a grant for its cluster. The path tells nothing that the grant must. */
-export function agentFront(deps: AgentFrontDeps): FrontHandlers {
+export function agentFront(given: AgentFrontDeps): FrontHandlers {
+  const deps = { ...given, filters: new ReceivedFilters() };
   return {
     request: (exchange) => {
       void serve(deps, exchange).catch((error: unknown) => {
@@ -38,10 +40,12 @@ export function agentFront(deps: AgentFrontDeps): FrontHandlers {
   };
 }
 
-async function serve(deps: AgentFrontDeps, exchange: Exchange): Promise<InFlight> {
+type Deps = AgentFrontDeps & { readonly filters: ReceivedFilters };
+
+async function serve(deps: Deps, exchange: Exchange): Promise<InFlight> {
   const request = await readRequest(deps, exchange);
   return serveRequest(deps.clusters, request, {
-    body: exchange.hasBody ? exchange.body : undefined,
+    body: exchange.hasBody && !request.granted.filter ? exchange.body : undefined,
     answer: exchange.answer,
     begun: () => undefined,
     done: (error: AppError | undefined) => {
@@ -51,7 +55,7 @@ async function serve(deps: AgentFrontDeps, exchange: Exchange): Promise<InFlight
   });
 }
 
-async function join(deps: AgentFrontDeps, exchange: UpgradeExchange): Promise<InFlight> {
+async function join(deps: Deps, exchange: UpgradeExchange): Promise<InFlight> {
   const request = await readRequest(deps, exchange);
   return serveUpgrade(deps.clusters, request, {
     client: exchange.answer,
@@ -60,12 +64,10 @@ async function join(deps: AgentFrontDeps, exchange: UpgradeExchange): Promise<In
   });
 }
 
-type Received = Pick<Exchange, 'method' | 'target' | 'rawHeaders' | 'peer'>;
+type Received = Pick<Exchange, 'method' | 'target' | 'rawHeaders' | 'peer'> &
+  Partial<Pick<Exchange, 'hasBody' | 'body'>>;
 
-async function readRequest(
-  { clusters, grants }: AgentFrontDeps,
-  received: Received,
-): Promise<ClusterRequest> {
+async function readRequest({ clusters, grants, filters }: Deps, received: Received): Promise<ClusterRequest> {
   requireEdge(received.peer);
   const { segments, slash, query } = parseTarget(received.target);
   const [prefix, cluster, ...rest] = segments;
@@ -75,13 +77,19 @@ async function readRequest(
   if (!clusters.has(cluster)) throw ClusterNotServed(cluster);
   const info = requestInfoOf(received.method, { segments: rest, slash: slash || rest.length === 0, query });
   const { clientAddress = '', requestId = '' } = headers;
+  const { filterDigest } = grant;
+  const isFiltered = filterDigest !== undefined;
+  const isRead = info.verb === 'list' || info.verb === 'watch';
+  if (isFiltered && !(isRead && received.hasBody && received.body)) throw FilterMissing();
+  const filter = isFiltered ? await filters.read(received.body!, filterDigest) : undefined;
   return {
     cluster,
     info,
-    headers,
+    // What came as the body was for us.
+    headers: isFiltered ? { ...headers, contentLength: undefined } : headers,
     clientAddress,
     requestId: isUuid(requestId) ? requestId : '',
-    granted: grantedBy(grant),
+    granted: grantedBy(grant, filter),
   };
 }
 

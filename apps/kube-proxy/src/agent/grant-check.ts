@@ -52,8 +52,10 @@ export class GrantCheck {
   }
 }
 
-/** A grant in the terms of serving. */
-export function grantedBy({ sub, kubeUser, kubeGroups, rules }: VerifiedGrant): Granted {
-  const [filter] = (rules ?? []) as unknown as readonly ResourceFilter[];
+/** A grant, and the filter that it names, in the terms of serving. */
+export function grantedBy(
+  { sub, kubeUser, kubeGroups }: VerifiedGrant,
+  filter: ResourceFilter | undefined,
+): Granted {
   return { subject: sub, impersonation: { user: kubeUser, groups: kubeGroups }, filter };
 }

@@ -8,6 +8,7 @@ import {
   type UpgradeReply,
 } from '../agent/serve.ts';
 import type { ServedClusters } from '../agent/served-clusters.ts';
+import { sentFilter } from '../filter/sent-filter.ts';
 import { type Attempt, forward } from '../forward/forward.ts';
 import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
 import type { UpgradeUpstream } from '../forward/upstream.ts';
@@ -104,6 +105,7 @@ async function dispatchRemote(
   return forward({
     ...first!,
     ...reply,
+    body: filterBody(request) ?? reply.body,
     endsWithEvent: request.info.verb === 'watch',
     retry: () => {
       deps.routes.unreachable(current.agentId);
@@ -169,10 +171,17 @@ async function attemptAt(
   if (clientAddress !== '') out.push('postern-client-address', clientAddress);
   if (headers.accept !== undefined) out.push('accept', headers.accept);
   if (headers.acceptsGzip) out.push('accept-encoding', 'gzip');
-  if (headers.contentLength !== undefined) out.push('content-length', headers.contentLength);
+  const length = filterBody(request)?.length.toString() ?? headers.contentLength;
+  if (length !== undefined) out.push('content-length', length);
   const path = `${agentPathPrefix}${encodeSegment(cluster)}${upstreamTarget(info)}`;
   return {
     upstream: deps.reach.upstreamOf(agent.agentId),
     request: { method: info.method, path, headers: out, isLongLived: isLongLived(info) },
   };
+}
+
+/** What of the answer may be seen, for the agent to filter by: it goes as the body, of which a list or watch has none. */
+function filterBody({ grant }: Dispatched): Buffer | undefined {
+  const { rules } = grant.decision;
+  return rules && sentFilter(rules).body;
 }

@@ -1,6 +1,7 @@
-import type { KubeAllow, ResourceFilter } from '@postern/access';
-import type { Clock, JsonObject } from '@postern/core';
+import type { KubeAllow } from '@postern/access';
+import type { Clock } from '@postern/core';
 import { type HeldIdentity, type Principal, signGrant, spiffeId } from '@postern/identity';
+import { sentFilter } from '../filter/sent-filter.ts';
 
 /** What a grant says, for one agent. */
 export interface GrantFor {
@@ -27,8 +28,6 @@ export class Grants {
   readonly #held: HeldIdentity;
   readonly #clock: Clock;
   readonly #signed = new Map<string, Signed>();
-  readonly #filterIds = new WeakMap<ResourceFilter, number>();
-  #nextFilterId = 1;
 
   constructor(held: HeldIdentity, clock: Clock) {
     this.#held = held;
@@ -50,7 +49,7 @@ export class Grants {
         cluster,
         kubeUser: decision.kubeUser,
         kubeGroups: decision.kubeGroups,
-        ...(decision.rules ? { rules: [decision.rules as unknown as JsonObject] } : {}),
+        ...(decision.rules ? { filterDigest: sentFilter(decision.rules).digest } : {}),
         policyRevision,
         requestId,
       },
@@ -70,15 +69,8 @@ export class Grants {
       who,
       kubeUser,
       kubeGroups,
-      rules ? this.#idOf(rules) : 0,
+      rules ? sentFilter(rules).digest : '',
       policyRevision,
     ]);
-  }
-
-  #idOf(filter: ResourceFilter): number {
-    const known = this.#filterIds.get(filter);
-    if (known !== undefined) return known;
-    this.#filterIds.set(filter, this.#nextFilterId);
-    return this.#nextFilterId++;
   }
 }

@@ -62,7 +62,7 @@ class Flight implements Dispatcher.DispatchHandler {
   constructor(options: Forward) {
     this.#options = options;
     const { request, body, answer } = options;
-    this.#isIdempotent = body === undefined && (request.method === 'GET' || request.method === 'HEAD');
+    this.#isIdempotent = !isStream(body) && (request.method === 'GET' || request.method === 'HEAD');
     answer.sink.once('close', () => this.#clientClosed());
   }
 

@@ -2,6 +2,7 @@ import type { ImpersonationRequest, KubeAllow, KubeAttributes, KubeDecision } fr
 import { AppError, failure } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import type { OpenCounts } from '../limits/open-counts.ts';
+import { isSameFilter } from '../filter/sent-filter.ts';
 
 export const AccessChanged = failure(
   'permission_denied',
@@ -110,6 +111,6 @@ function isSame(a: KubeAllow, b: KubeAllow): boolean {
     a.kubeUser === b.kubeUser &&
     a.kubeGroups.length === b.kubeGroups.length &&
     a.kubeGroups.every((group, index) => group === b.kubeGroups[index]) &&
-    (a.rules === b.rules || JSON.stringify(a.rules) === JSON.stringify(b.rules))
+    isSameFilter(a.rules, b.rules)
   );
 }

@@ -157,6 +157,4 @@ export const pending: readonly string[] = [
   'W-12',
   'W-13',
   'X-05',
-  'X-07',
-  'X-12',
 ];

@@ -48,7 +48,7 @@ export class TunnelCall implements StreamEvents, Dispatcher.DispatchController {
     this.#body = body === null || Buffer.isBuffer(body) ? undefined : body;
     this.startedAt = watch.now;
     this.isLongLived = isLongLived;
-    this.isIdempotent = body === null && (method === 'GET' || method === 'HEAD');
+    this.isIdempotent = this.#body === undefined && (method === 'GET' || method === 'HEAD');
   }
 
   /** Sends the request. Throws when the tunnel takes nothing; then nothing was sent. */
