@@ -102,8 +102,8 @@ describe('a request to an agent', () => {
 
   test('without the filter that its grant names is refused (L-01)', async () => {
     const held = { 'postern-grant': await grant(edge, { filterDigest: 'q1w2e3' }) };
-    expect((await send(as(edge), held)).status).toBe(401);
-    expect((await send(as(edge), held, '/kube/c1/api/v1/namespaces/dev/pods/web-1')).status).toBe(401);
+    expect((await send(edge, held)).status).toBe(401);
+    expect((await send(edge, held, '/kube/c1/api/v1/namespaces/dev/pods/web-1')).status).toBe(401);
     expect(rig.echo.seen).toEqual([]);
   });
 
