@@ -53,7 +53,7 @@ export class TunnelCall implements StreamEvents, Dispatcher.DispatchController {
 
   /** Sends the request. Throws when the tunnel takes nothing; then nothing was sent. */
   send(tunnel: Tunnel, to: string | undefined, { method, path, headers, body }: SentRequest): void {
-    const head = this.#body && !hasLength(headers) ? [...headers, 'transfer-encoding', 'chunked'] : headers;
+    const head = body === null || hasLength(headers) ? headers : [...headers, ...framingOf(body)];
     const stream = tunnel.open({ method, path, headers: head, ...(to === undefined ? {} : { to }) }, this);
     this.#stream = stream;
     this.#handler.onRequestStart?.(this, undefined);
@@ -144,6 +144,11 @@ export class TunnelCall implements StreamEvents, Dispatcher.DispatchController {
 /** Errors of the tunnel itself, and not of who answers through it. */
 function isOfTunnel({ code }: AppError): boolean {
   return (code.startsWith('tunnel.') && code !== ProtocolBroken.code) || code === 'edge.agent_not_here';
+}
+
+/** A head that says nothing of a body has none, at the other end. */
+function framingOf(body: Buffer | Readable): readonly string[] {
+  return Buffer.isBuffer(body) ? ['content-length', String(body.length)] : ['transfer-encoding', 'chunked'];
 }
 
 function hasLength(headers: readonly string[]): boolean {
