@@ -35,8 +35,8 @@ describe('postern start with auth_service and proxy_service', () => {
         POSTERN_PG_URL: postgres.url,
         POSTERN_NATS_URL: nats.url,
         POSTERN_HEARTBEAT_INTERVAL: '1s',
-        // Agents elsewhere come by WebSocket; what runs here does not.
-        POSTERN_BUS_PUBLIC_URL: nats.websocketUrl!,
+        // Agents elsewhere come to the bus through the edge; what runs here does not.
+        POSTERN_NATS_WS_URL: nats.websocketUrl!,
         ...bus.env,
       },
       cwd: folder,

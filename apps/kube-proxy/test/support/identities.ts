@@ -19,7 +19,7 @@ export interface ClientCertificate {
 export interface Pki {
   readonly host: Authority;
   readonly user: Authority;
-  held(id: string, roles: readonly string[]): Promise<HeldIdentity>;
+  held(id: string, roles: readonly string[], ttlMs?: number): Promise<HeldIdentity>;
   person(name: string, options?: { ttlMs?: number; type?: 'user' | 'bot' }): Promise<ClientCertificate>;
 }
 
@@ -29,14 +29,14 @@ export async function createPki(): Promise<Pki> {
   return {
     host,
     user,
-    held: async (id, roles) => {
+    held: async (id, roles, ttlMs = 3_600_000) => {
       const { privateKey, publicKey } = await generateKeyPair();
       const type = roles.includes('Proxy') || roles.includes('Auth') ? 'svc' : 'agent';
       const certificate = await issueCertificate(host, {
         type,
         id,
         publicKey,
-        notAfter: inMs(3_600_000),
+        notAfter: inMs(ttlMs),
         generation: 1,
         roles,
         dnsNames: [id, `${id}.${clusterName}`, 'localhost'],

@@ -38,6 +38,8 @@ export interface SeparateStack extends AsyncDisposable {
   readonly links: Links;
   /** The edges' addresses, one for each replica. */
   readonly proxyAddrs: readonly string[];
+  /** The bus as services reach it, for connections of the test's own process: it can have one kind of them only. */
+  readonly busServers: readonly string[];
   /** What a bus connection needs that may do everything. */
   readonly checkerCredentials: CheckerCredentials;
   readonly dataDir: string;
@@ -104,6 +106,7 @@ export async function startSeparately(
     servers,
     links,
     proxyAddrs,
+    busServers: setting.natsUrl(agents).split(','),
     checkerCredentials: (await import('./checker.ts')).checkerCredentials(dataDir),
     dataDir,
     admin: toolsFor({ home: folder, dataDir }),
@@ -163,10 +166,15 @@ async function settingOf({ servers, links, ...ground }: Ground, options: StackOp
   const to = { postgres: postgres.current.port, nats: nats.ports };
   if (options.links) {
     for (const name of ports.keys()) if (usesServers(name)) await links.open(name, to);
-    await links.open(agents, { nats: to.nats });
+    await links.open(agents, { nats: [...to.nats, ...nats.webSocketPorts] });
   }
   const natsPorts = (name: string) =>
-    options.links ? links.ports(`${usesServers(name) ? name : agents}>nats`) : nats.ports;
+    options.links
+      ? links.ports(`${usesServers(name) ? name : agents}>nats`).slice(0, nats.ports.length)
+      : nats.ports;
+  const webSocketPorts = options.links
+    ? links.ports(`${agents}>nats`).slice(nats.ports.length)
+    : nats.webSocketPorts;
   const nodes = options.natsNodes ?? 1;
   return {
     ...ground,
@@ -177,6 +185,7 @@ async function settingOf({ servers, links, ...ground }: Ground, options: StackOp
       natsPorts(name)
         .map((port) => `tls://127.0.0.1:${port}`)
         .join(','),
+    natsWebSocketUrl: () => webSocketPorts.map((port) => `wss://127.0.0.1:${port}`).join(','),
     postgresUrl: (name) => {
       const url = new URL(postgres.current.url);
       if (options.links && usesServers(name)) url.port = String(links.ports(`${name}>postgres`)[0]);
@@ -185,7 +194,7 @@ async function settingOf({ servers, links, ...ground }: Ground, options: StackOp
   };
 }
 
-/** Whoever joins is told where the bus is, and all of them the same. */
+/** The way to the bus of edges and, through them, of agents. */
 const agents = 'agents';
 
 /** Whether a process is told by its own configuration where the servers are. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { publicBusPath } from '@postern/contracts';
 import { freePort } from '@postern/lab';
 import { fakeTimeEnv } from './fake-time.ts';
 
@@ -27,6 +28,8 @@ export interface Setting {
   readonly hasOwnClock: boolean;
   postgresUrl(process: string): string;
   natsUrl(process: string): string;
+  /** Where edges pass agents on to. */
+  natsWebSocketUrl(): string;
 }
 
 /** Name of a replica: of its log, its ports and its folder. */
@@ -84,7 +87,9 @@ function extras(setting: Setting, service: ServiceName, name: string): Record<st
       POSTERN_DATA_DIR: dataDir,
       POSTERN_ADMIN_IDENTITY_FILE: join(dataDir, 'admin-identity.pem'),
       POSTERN_PUBLIC_ADDR: edgeAddresses(setting).join(','),
-      POSTERN_BUS_PUBLIC_URL: setting.natsUrl('agents'),
+      POSTERN_BUS_PUBLIC_URL: edgeAddresses(setting)
+        .map((address) => `wss://${address}${publicBusPath}`)
+        .join(','),
       ...(setting.busEnv as Record<string, string>),
     };
   }
@@ -97,6 +102,7 @@ function extras(setting: Setting, service: ServiceName, name: string): Record<st
     ...joined,
     POSTERN_PUBLIC_ADDR: `127.0.0.1:${own.edge}`,
     POSTERN_LISTEN: `127.0.0.1:${own.edge}`,
+    POSTERN_NATS_WS_URL: setting.natsWebSocketUrl(),
     POSTERN_CONFIG_FILE: join(dataDir, 'local-agent.yaml'),
     POSTERN_KUBE_ALLOW_LOOPBACK: 'yes',
   };

@@ -39,6 +39,8 @@ export interface PostgresServer extends SharedServer, AsyncDisposable {
 /** The NATS of a stack: one node, or several of which each is a server by itself. */
 export interface NatsServers extends AsyncDisposable {
   readonly ports: readonly number[];
+  /** Of their WebSocket listeners. */
+  readonly webSocketPorts: readonly number[];
   /** URLs of every node, comma-separated, past any link. */
   readonly url: () => string;
   readonly monitorUrls: () => string[];
@@ -79,6 +81,7 @@ export async function openNatsServers(folder: string, plan: BusPlan): Promise<Na
   const open = scope.move();
   return {
     ports: monitored().map(({ port }) => port),
+    webSocketPorts: monitored().map(({ websocketUrl }) => Number(new URL(websocketUrl!).port)),
     url: () =>
       monitored()
         .map(({ url }) => url)
@@ -96,7 +99,8 @@ interface Nodes {
 }
 
 async function oneNode(dir: string, { config, tls }: BusPlan, scope: AsyncDisposableStack): Promise<Nodes> {
-  let current = await startNats({ dir, config, tls });
+  const options = { dir, config, tls, websocket: true };
+  let current = await startNats(options);
   scope.defer(async () => {
     thawTree(current.pid);
     await current.stop();
@@ -104,7 +108,7 @@ async function oneNode(dir: string, { config, tls }: BusPlan, scope: AsyncDispos
   const server: SharedServer = {
     kill9: () => current.kill9(),
     restart: async () => {
-      current = await startNats({ dir, config, tls, port: current.port });
+      current = await startNats({ ...options, port: current.port });
     },
     freeze: () => freezeTree(current.pid),
     thaw: () => thawTree(current.pid),
@@ -117,7 +121,7 @@ async function severalNodes(
   { nodes, config, tls }: BusPlan,
   scope: AsyncDisposableStack,
 ): Promise<Nodes> {
-  const cluster = await startNatsCluster({ dir, nodes, config, tls });
+  const cluster = await startNatsCluster({ dir, nodes, config, tls, websocket: true });
   scope.defer(async () => {
     for (const { pid } of cluster.nodes) thawTree(pid);
     await cluster.stop();

@@ -25,6 +25,7 @@ export async function joinAgent({ stack, api, role, views = [] }: NewAgent): Pro
     trust: { caFile: join(stack.dataDir, 'ca.pem') },
     token,
     roles: [role],
+    busServers: stack.busServers,
     hostname: 'faults',
     views: views.map(selectorHash),
     telemetry: silentTelemetry(),

@@ -61,9 +61,14 @@ async function startServers(
   const natsUrl = process.env['POSTERN_NATS_URL'];
   if (natsUrl) return { POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
   const { natsConfig: config, tls, env } = await openBusKeys(dataDir);
-  const nats = await startNats({ dir: dataDir.folder('nats'), config, tls, progress });
+  const nats = await startNats({ dir: dataDir.folder('nats'), config, tls, websocket: true, progress });
   scope.defer(nats.stop);
-  return { ...env, POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: nats.url };
+  return {
+    ...env,
+    POSTERN_PG_URL: postgresUrl,
+    POSTERN_NATS_URL: nats.url,
+    POSTERN_NATS_WS_URL: nats.websocketUrl!,
+  };
 }
 
 /** The control plane by the command line; what is logged and how often agents are heard is for the environment to say. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { readConfig } from '@postern/config';
+import { publicBusPath } from '@postern/contracts';
 import { discoveryConfig, startDiscoverySvc } from '@postern/discovery-svc';
 import { inventoryConfig, startInventorySvc } from '@postern/inventory-svc';
 import { joinConfig, startJoinSvc } from '@postern/join-svc';
@@ -71,8 +72,16 @@ function commonVariables({ dataDir, clusterName, publicAddrs, env }: ControlPlan
     POSTERN_DIAG_LISTEN: '127.0.0.1:0',
     POSTERN_CLUSTER_NAME: clusterName,
     POSTERN_PUBLIC_ADDR: publicAddrs,
+    ...publicBus(publicAddrs, env),
     ...env,
   };
+}
+
+/** Where the edge offers the bus, agents are told to come to it there. */
+function publicBus(publicAddrs: string, env: Environment): Environment {
+  if (!env['POSTERN_NATS_WS_URL']) return {};
+  const urls = publicAddrs.split(',').map((address) => `wss://${address}${publicBusPath}`);
+  return { POSTERN_BUS_PUBLIC_URL: urls.join(',') };
 }
 
 function edgeVariables({ listen, kubeFile, allowLoopback }: ControlPlaneOptions): Environment {

@@ -18,6 +18,7 @@ export interface TunnelKeeperOptions {
   /** Takes the streams of edges. */
   readonly accept: (stream: TunnelStream, head: OpenHead, peer: Peer) => StreamEvents;
   readonly random?: () => number;
+  readonly pingIntervalMs?: number;
 }
 
 interface Kept {
@@ -144,9 +145,10 @@ export class TunnelKeeper implements AsyncDisposable {
     { fingerprint, notAfter }: { readonly fingerprint: string; readonly notAfter: Date },
   ): void {
     const isAnother = !this.edgeIds.includes(edgeId);
-    const { log, accept } = this.#options;
+    const { log, accept, pingIntervalMs } = this.#options;
     const tunnel = new Tunnel(socket, {
       side: 'dialer',
+      ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
       accept: (stream, head) =>
         head.path === edgesPath ? this.#takeEdges(stream, head) : accept(stream, head, peer),
       draining: () => void this.#wakeSoon(),

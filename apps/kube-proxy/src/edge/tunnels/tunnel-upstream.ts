@@ -21,7 +21,7 @@ export const AgentSilent = failure(
 
 const headersTimeoutMs = 75_000;
 /** While answers are waited for: how long nothing may come before the agent is asked, and until it counts as silent. */
-const quiet = { askMs: 1000, silentMs: 3000 };
+const quiet = { askMs: 1000, silentMs: 3000, askAgainMs: 5000 };
 
 /** Path at which an agent says that it is there. */
 export const pingPath = '/ping';
@@ -40,6 +40,7 @@ export class TunnelUpstream implements UpgradeUpstream {
   /** Since when something is waited for; 0 while nothing is. */
   #quietSince = 0;
   #question: TunnelStream | undefined;
+  #askedAt = 0;
   #isSilent = false;
 
   /** `to` is the agent behind another edge. `now` is a clock that is never set, milliseconds; it need not be exact. */
@@ -99,7 +100,10 @@ export class TunnelUpstream implements UpgradeUpstream {
   }
 
   #ask(): void {
-    if (this.#question) return;
+    if (this.#question && this.#now() - this.#askedAt < quiet.askAgainMs) return;
+    // A question that was lost is not waited for for ever.
+    this.#question?.reset(AgentSilent(quiet.askAgainMs));
+    this.#askedAt = this.#now();
     const over = () => {
       this.#question = undefined;
       this.#heard();
