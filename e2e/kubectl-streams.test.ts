@@ -333,9 +333,9 @@ describe('the audit record', () => {
     ['patch', 'configmaps'],
     ['delete', 'configmaps'],
     ['get', 'pods/log'],
-    ['create', 'pods/exec'],
-    ['create', 'pods/attach'],
-    ['create', 'pods/portforward'],
+    ['get', 'pods/exec'],
+    ['get', 'pods/attach'],
+    ['get', 'pods/portforward'],
   ])('has %s of %s, with who asked and as whom it ran', async (verb, full) => {
     const [resource, subresource = ''] = full.split('/');
     const found = await until('the request is recorded', async () =>

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { Outbound } from '@postern/agent';
 import {
   address,
@@ -93,6 +94,11 @@ export const kubeProxyConfig = {
     summary: 'exec, attach and port-forward of one user at this edge; 0 for any',
     fallback: String(defaultUserLimits.sessions),
     min: 0,
+  }),
+  maxRecordingBytes: integer('POSTERN_RECORDING_SPOOL_MAX', {
+    summary: 'how much of the local disk recordings of sessions may take that are not uploaded yet, in bytes',
+    fallback: '4294967296',
+    min: 1024 * 1024,
   }),
   natsServers: optional(common.natsServers),
   natsWebSockets: optional(
@@ -191,6 +197,8 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     maxSessions: sessions,
     natsWebSockets,
     edgeAdvertise,
+    dataDir,
+    maxRecordingBytes,
   } = config;
   return {
     listen,
@@ -202,6 +210,7 @@ function edgeConfigOf(config: KubeProxyConfig): NonNullable<KubeProxyServiceConf
     userLimits: { requestsPerSecond, open, openPerCluster, sessions },
     busServers: natsWebSockets?.map(webSocketUrl),
     advertise: edgeAdvertise && formatAddress(edgeAdvertise),
+    recordings: { folder: dataDir && join(dataDir, 'recordings'), maxBytes: maxRecordingBytes },
   };
 }
 

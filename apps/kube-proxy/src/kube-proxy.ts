@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { startHeartbeat } from '@postern/agent';
 import { type Bus, openView } from '@postern/bus';
 import { everything, policySelector, type Selector, selectorHash, type ViewEntry } from '@postern/contracts';
@@ -87,9 +86,8 @@ export async function kubeProxyService(
     const kube = config.kube && scope.use(await startKube(base, config.kube, report));
     const edge = config.edge && scope.use(startEdge({ ...base, busCa: deps.busCa }, config.edge, kube));
     const inventory = config.edge?.services['inventory-svc'] ?? [];
-    const { dataDir } = config.facts;
-    if (edge && dataDir !== undefined && inventory.length > 0) {
-      const folder = join(dataDir, 'recordings');
+    if (edge && inventory.length > 0) {
+      const folder = await edge.recordings.folder();
       const send = sendRecording(held, inventory);
       scope.use(await RecordingUploads.start({ folder, send, log: telemetry.log }));
     }

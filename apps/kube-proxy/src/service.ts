@@ -14,6 +14,7 @@ import type { Peer } from './listen/peer.ts';
 import { defaultLimits, type FrontLimits, TlsFront } from './listen/tls-front.ts';
 import type { FactLog } from './facts/fact-log.ts';
 import { reachableAt } from './listen/reachable-address.ts';
+import { RecordingSpool, type SpoolConfig } from './recording/recordings.ts';
 import type { OpenView } from './views.ts';
 
 /** What both roles need. */
@@ -49,6 +50,8 @@ export interface EdgeConfig extends EdgeRoleConfig {
   /** host:port where other edges reach this one; where it listens, unless given. */
   readonly advertise?: string | undefined;
   readonly limits?: Partial<FrontLimits>;
+  /** Where sessions are recorded until they are uploaded. */
+  readonly recordings: SpoolConfig;
 }
 
 export interface KubeConfig extends KubeRoleConfig {
@@ -61,6 +64,7 @@ export interface KubeConfig extends KubeRoleConfig {
 /** The edge role running alone or beside a kube role of the same process. */
 export interface EdgeService extends AsyncDisposable {
   readonly role: EdgeRole;
+  readonly recordings: RecordingSpool;
   /** Answers once policy, clusters and routes are known; until then `/readyz` says so. */
   readonly ready: Promise<void>;
   listen(at: ListenAt): Promise<{ port: number }>;
@@ -107,6 +111,7 @@ export async function kubeService(deps: KubeDeps, config: KubeConfig): Promise<K
 export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeService): EdgeService {
   const { clock, held, agentId, telemetry, bus, facts, openView, policy } = deps;
   const { log, meter } = telemetry;
+  const recordings = new RecordingSpool(config.recordings, log);
   let advertised = config.advertise ?? '';
   const role = new EdgeRole(
     {
@@ -118,6 +123,7 @@ export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeServi
       openView,
       policy,
       facts,
+      recordings,
       local: kube?.role.clusters,
       serveHere: kube?.accept,
       busCa: () => deps.busCa?.(),
@@ -138,6 +144,7 @@ export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeServi
   ready.catch((error: unknown) => log.error('the edge cannot start', { reason: messageOf(error) }));
   return {
     role,
+    recordings,
     ready,
     listen: async (at) => {
       const { port } = await front.listen(at);
@@ -150,6 +157,7 @@ export function edgeService(deps: EdgeDeps, config: EdgeConfig, kube?: KubeServi
       await front.close();
       await role.tunnels.close(limits.closeGraceMs);
       await role[Symbol.asyncDispose]();
+      await recordings[Symbol.asyncDispose]();
     },
   };
 }

@@ -4,6 +4,7 @@ import { subjectToken } from '@postern/contracts';
 import { temporaryFolder } from '@postern/testkit';
 import { describe, expect, test } from 'vitest';
 import { readFrames } from '../src/facts/frames.ts';
+import { encodePing } from '../src/spdy/frames.ts';
 import { okJson, type Responder } from './support/echo-api-server.ts';
 import { at, dial, raw, startEchoRig, until } from './support/rig.ts';
 
@@ -98,7 +99,9 @@ const watched: Responder = (_, socket) => {
 };
 
 const switched: Responder = (_, socket) => {
-  socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: SPDY/3.1\r\n\r\n');
+  socket.write(
+    'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: SPDY/3.1\r\nx-stream-protocol-version: v4.channel.k8s.io\r\n\r\n',
+  );
   socket.on('data', (chunk) => socket.write(chunk));
 };
 
@@ -149,21 +152,30 @@ describe.each(['together', 'split'] as const)('a stream, edge and agent %s,', (s
     const path = `${pods}/web/exec?container=app&command=sh&command=-c&command=id&stdin=true&tty=true`;
     const upgrade = request('POST', path).replace(
       'Connection: close',
-      'Connection: Upgrade\r\nUpgrade: SPDY/3.1',
+      'Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io',
     );
     const { socket, got } = await openStream(rig, upgrade);
     await until(() => got().includes('101'), 'it switched');
-    socket.write('hello');
-    await until(() => got().includes('hello'), 'what was sent came back');
+    const ping = encodePing(1);
+    socket.write(ping);
+    await until(() => got().includes(ping.toString('latin1')), 'what was sent came back');
     socket.destroy();
     await until(() => factsOf(rig, 'KubeSessionEnded').length === 1, 'its end is recorded');
     const sessionId = factsOf(rig, 'KubeRequestAudited')[0]!['requestId'];
     const place = { cluster: 'c1', namespace: 'dev', pod: 'web', container: 'app', user: 'alice' };
     expect(factsOf(rig, 'KubeSessionStarted')).toMatchObject([
-      { sessionId, ...place, type: 'exec', command: ['sh', '-c', 'id'], isTty: true, hasStdin: true },
+      {
+        sessionId,
+        ...place,
+        type: 'exec',
+        command: ['sh', '-c', 'id'],
+        isTty: true,
+        hasStdin: true,
+        isRecorded: true,
+      },
     ]);
     expect(factsOf(rig, 'KubeSessionEnded')).toMatchObject([
-      { sessionId, ...place, bytesIn: 5, bytesOut: 5 },
+      { sessionId, ...place, bytesIn: 12, bytesOut: 12 },
     ]);
     expect(factsOf(rig, 'KubeStreamEnded')).toEqual([]);
   });

@@ -40,7 +40,9 @@ describe.each(['together', 'split', 'hop'] as const)('open streams, edge and age
     rig.echo.respond = ({ requestLine }, socket) => {
       upstream.push(socket);
       if (requestLine.includes('/exec')) {
-        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n');
+        socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n',
+        );
         return;
       }
       socket.write(
@@ -67,7 +69,7 @@ describe.each(['together', 'split', 'hop'] as const)('open streams, edge and age
     open(`GET ${watchPath} HTTP/1.1\r\nHost: edge\r\n\r\n`, client);
   const openExec = () =>
     open(
-      `POST ${at('c1', '/api/v1/namespaces/dev/pods/web-1/exec?command=sh')} HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`,
+      `POST ${at('c1', '/api/v1/namespaces/dev/pods/web-1/exec?command=sh')} HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n`,
     );
   /** The watch ended, with an ERROR event or a cut; the exec's connection is gone. Both within two seconds. */
   const expectCut = async (watch: OpenStream, exec: OpenStream) => {

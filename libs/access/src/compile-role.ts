@@ -4,6 +4,7 @@ import {
   isTemplate,
   type LabelExpression,
   type Matcher,
+  type RecordingMode,
   type Role,
   type RoleConditions,
   type RoleLabels,
@@ -30,6 +31,8 @@ export interface CompiledRole {
   readonly isDenyScoped: boolean;
   readonly deniesUser: Matcher;
   readonly deniesGroup: Matcher;
+  /** How sessions are recorded, where the role says so. */
+  readonly recording: RecordingMode | undefined;
 }
 
 /** Compiles a role for a user. Rules without templates are compiled once for all users. */
@@ -46,6 +49,7 @@ export function compileRole(role: Role, traits: Traits): CompiledRole {
     isDenyScoped: denyLabels || deny.kubernetes_labels_expression !== undefined,
     deniesUser: anyOf(deny.kubernetes_users ?? [], traits),
     deniesGroup: anyOf(deny.kubernetes_groups ?? [], traits),
+    recording: role.spec.options.record_session?.default,
   };
 }
 

@@ -13,6 +13,7 @@ import {
 } from './denials.ts';
 import { impersonate, principalsOf } from './impersonation.ts';
 import type { KubeQuery } from './kube-resource-rules.ts';
+import { opensSession, recordingMode } from './recording-mode.ts';
 import type { ResourceFilter } from './resource-filter.ts';
 import { ruleVerb } from './rule-verb.ts';
 import type {
@@ -65,7 +66,9 @@ export function decideKubeAccess({
   if (refusal) return refusal;
   const scope = decideScope({ policy, onCluster, request });
   if ('allowed' in scope) return scope;
-  return runAs(policy, onCluster, scope, impersonate ?? {});
+  const decision = runAs(policy, onCluster, scope, impersonate ?? {});
+  if (!decision.allowed || !opensSession(request)) return decision;
+  return { ...decision, recording: recordingMode(policy.roles, scope.roles) };
 }
 
 /** Whether the user may see that the cluster exists: some role selects it and none refuses it. */

@@ -1,4 +1,4 @@
-import type { LockTarget, Traits } from '@postern/contracts';
+import type { LockTarget, RecordingMode, Traits } from '@postern/contracts';
 import type { ResourceFilter } from './resource-filter.ts';
 
 /** Who asks. Treated as immutable: compiled policies are remembered by this object. */
@@ -69,6 +69,8 @@ export interface KubeAllow {
   readonly kubeGroups: readonly string[];
   /** Present when the answer may hold objects that the user may not see, or a deletecollection may reach them. */
   readonly rules?: ResourceFilter;
+  /** How the session that it opens is recorded; absent where it opens none. */
+  readonly recording?: RecordingMode;
   /** Names of the roles that allowed it. */
   readonly roles: readonly string[];
 }

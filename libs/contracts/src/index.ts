@@ -241,7 +241,7 @@ export {
 } from './kinds/kube-kinds.ts';
 export { type Role, roleKind, type RoleSpec } from './kinds/role.ts';
 export { type RoleConditions, type RoleLabels } from './kinds/role-conditions.ts';
-export { type RoleOptions } from './kinds/role-options.ts';
+export { type RecordingMode, type RoleOptions } from './kinds/role-options.ts';
 export { type KubernetesResource } from './kinds/role-resources.ts';
 export { type RoleRule, ruleVerbs } from './kinds/role-rules.ts';
 export { isPrincipalName } from './kinds/role-values.ts';

@@ -64,6 +64,7 @@ export class KubeRole implements AsyncDisposable {
     this.#deps = deps;
     this.#config = config;
     this.clusters = new ServedClusters({
+      clock: deps.clock,
       log: deps.log,
       rules: (origin) => ({
         mayConnect: (address) => mayConnect(address, origin === 'config-file' || config.allowLoopback),

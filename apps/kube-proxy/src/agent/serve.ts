@@ -2,13 +2,15 @@ import type { Readable } from 'node:stream';
 import type { AppError } from '@postern/core';
 import type { ApiServer } from '@postern/kube';
 import { forward } from '../forward/forward.ts';
-import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
 import type { Traffic } from '../forward/traffic.ts';
+import { forwardUpgrade, type UpgradeClient } from '../forward/upgrade.ts';
 import type { AnswerHeaders } from '../forward/upstream.ts';
 import type { Answer } from '../listen/exchange.ts';
-import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import type { ClientHeaders } from '../request/client-headers.ts';
 import type { RequestInfo } from '../request/request-info.ts';
+import { readHandshake } from '../upgrades/handshake.ts';
+import { planAsAsked, planTranslated } from '../upgrades/plans.ts';
+import { refusesProtocol } from '../upgrades/spoken-protocols.ts';
 import { apiRequest, type Granted } from './api-request.ts';
 import { ClusterNotServed, type ServedClusters } from './served-clusters.ts';
 
@@ -33,8 +35,8 @@ export interface Reply {
 }
 
 export interface UpgradeReply {
-  readonly client: UpgradeAnswer;
-  readonly begun: (status: number) => void;
+  readonly client: UpgradeClient;
+  readonly begun: (status: number, headers: AnswerHeaders) => void;
   readonly done: (error: AppError | undefined) => void;
 }
 
@@ -60,22 +62,36 @@ export function serveRequest(clusters: ServedClusters, request: ClusterRequest, 
   });
 }
 
-/** Serves exec, attach, port-forward and whatever else switches protocols. */
+/**
+ * Serves exec, attach, port-forward and whatever else switches protocols. The API server is asked for what the client asks for,
+ * and when it does not speak that, for the other protocol, which is then translated.
+ */
 export function serveUpgrade(
   clusters: ServedClusters,
   request: ClusterRequest,
   reply: UpgradeReply,
 ): InFlight {
   const { server, upstream } = clusters.find(request.cluster) ?? fail(request.cluster);
-  const protocol = readProtocol(request.headers.upgrade);
+  const handshake = readHandshake(request.info, request.headers);
   const { request: api } = apiRequest(server, request, { ...request.granted, filter: undefined });
-  const headers = [...api.headers, ...handshakeHeaders(request.headers.handshake)];
+  const planned = { info: request.info, request: api, handshake };
+  const { spoken } = clusters;
+  const asked = planAsAsked(planned);
+  const translated = planTranslated(planned);
+  const isRefused = spoken.isRefused(request.cluster, handshake);
+  const plans = !translated ? [asked] : isRefused ? [translated, asked] : [asked, translated];
   return forwardUpgrade({
     ...reply,
     begun: noticing401(server, reply),
     upstream,
-    request: { ...api, headers },
-    protocol,
+    plans,
+    triesNext: (refusal, plan) => {
+      if (!refusesProtocol(refusal)) return false;
+      // Whichever it was, what was known of the server does not hold any more.
+      if (plan === asked) spoken.refused(request.cluster, handshake);
+      else spoken.forget(request.cluster, handshake);
+      return true;
+    },
   });
 }
 

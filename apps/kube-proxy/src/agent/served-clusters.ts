@@ -1,9 +1,10 @@
 import type { ClusterCondition, ServedCluster } from '@postern/contracts';
-import { failure } from '@postern/core';
+import { type Clock, failure } from '@postern/core';
 import { ApiServer, type ApiServerRules, type ApiServerSettings } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
 import { HttpUpstream } from '../forward/http-upstream.ts';
 import { ClusterHealth } from './cluster-health.ts';
+import { SpokenProtocols } from '../upgrades/spoken-protocols.ts';
 import { DynamicLabels, type LabelCommands } from './dynamic-labels.ts';
 
 export const ClusterNotServed = failure(
@@ -22,6 +23,7 @@ export interface ClusterSpec {
 }
 
 export interface ServedClustersDeps {
+  readonly clock: Clock;
   readonly log: Logger;
   readonly rules: (origin: ServedCluster['origin']) => ApiServerRules;
   readonly mayRun: (program: string) => boolean;
@@ -31,11 +33,14 @@ export interface ServedClustersDeps {
 
 /** The clusters that this process serves, by name, each with its connection, health and labels. */
 export class ServedClusters implements AsyncDisposable {
+  /** What the API servers of the clusters speak, where that is not everything. */
+  readonly spoken: SpokenProtocols;
   readonly #deps: ServedClustersDeps;
   readonly #clusters = new Map<string, OpenCluster>();
 
   constructor(deps: ServedClustersDeps) {
     this.#deps = deps;
+    this.spoken = new SpokenProtocols(deps.clock);
   }
 
   /** Begins to serve a cluster, or replaces the one of that name in place. */

@@ -3,12 +3,11 @@ import type { Duplex } from 'node:stream';
 import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import type { Traffic } from '../forward/traffic.ts';
 
-/** A client that switches protocols, with what passed since it did, and whether it was the first to leave. */
+/** A client that switches protocols, with what passed since it did. */
 export class CountedUpgrade implements UpgradeAnswer {
   readonly #answer: UpgradeAnswer;
   #socket: Pick<Socket, 'bytesRead' | 'bytesWritten'> | undefined;
   #before: Traffic = { bytesIn: 0, bytesOut: 0 };
-  #hasLeft = false;
 
   constructor(answer: UpgradeAnswer) {
     this.#answer = answer;
@@ -16,11 +15,6 @@ export class CountedUpgrade implements UpgradeAnswer {
 
   get isClosed(): boolean {
     return this.#answer.isClosed;
-  }
-
-  /** Whether the client closed its side before we did. */
-  get hasLeft(): boolean {
-    return this.#hasLeft;
   }
 
   /** Content that passed since the switch: a TLS socket counts what it carries. */
@@ -47,7 +41,6 @@ export class CountedUpgrade implements UpgradeAnswer {
   }
 
   close(): void {
-    this.#hasLeft ||= this.#answer.isClosed;
     this.#answer.close();
   }
 }

@@ -10,11 +10,13 @@ import {
 import type { ServedClusters } from '../agent/served-clusters.ts';
 import { sentFilter } from '../filter/sent-filter.ts';
 import { type Attempt, forward } from '../forward/forward.ts';
-import { forwardUpgrade, handshakeHeaders, readProtocol } from '../forward/upgrade.ts';
+import { forwardUpgrade } from '../forward/upgrade.ts';
 import type { UpgradeUpstream } from '../forward/upstream.ts';
 import { encodeSegment } from '../request/target.ts';
 import { isLongLived, upstreamTarget } from '../request/request-info.ts';
 import { AgentLocked, type LockOnAgent } from './agent-lock.ts';
+import { readHandshake } from '../upgrades/handshake.ts';
+import { planAsAsked } from '../upgrades/plans.ts';
 import type { GrantFor, Grants } from './grants.ts';
 import type { RoutedAgent, Routes } from './routes.ts';
 import type { AgentReach } from './tunnels/agent-reach.ts';
@@ -128,17 +130,15 @@ async function upgradeRemote(
   request: Dispatched,
   reply: UpgradeReply & { readonly via: Via },
 ): Promise<InFlight> {
-  const protocol = readProtocol(request.headers.upgrade);
+  const handshake = readHandshake(request.info, request.headers);
   const [agent] = candidatesFor(deps, request.cluster);
   reply.via(agent!.agentId);
   const { upstream, request: out } = await attemptAt(deps, agent!, request);
-  const headers = [...out.headers, ...handshakeHeaders(request.headers.handshake)];
   agent!.inFlight += 1;
   return forwardUpgrade({
     ...reply,
     upstream,
-    request: { ...out, headers },
-    protocol,
+    plans: [planAsAsked({ info: request.info, request: out, handshake })],
     done: (error) => {
       agent!.inFlight -= 1;
       reply.done(error);

@@ -11,6 +11,7 @@ import { RequestRates } from '../limits/request-rates.ts';
 import { defaultUserLimits, type UserLimits } from '../limits/user-limits.ts';
 import type { PortHandlers } from '../listen/tls-front.ts';
 import { Decisions, PolicyTooOld } from '../request/decisions.ts';
+import type { Recordings } from '../recording/recordings.ts';
 import { OpenRequests } from '../streams/open-requests.ts';
 import type { OpenView, View } from '../views.ts';
 import { accessReviews } from './access-review.ts';
@@ -57,6 +58,7 @@ export interface EdgeRoleDeps {
     onChange(callback: () => void): () => void;
   };
   readonly facts: FactLog;
+  readonly recordings: Recordings;
   /** The clusters that this process serves itself. */
   readonly local: ServedClusters | undefined;
   /** Takes streams of other edges for those. */
@@ -135,6 +137,7 @@ export class EdgeRole implements AsyncDisposable {
         isRegistered: (name) => this.#view?.get('kube_cluster', name)?.resource !== undefined,
       },
       audit: new RequestAudit({ facts: deps.facts, edge: deps.agentId, clock }),
+      recordings: deps.recordings,
     });
     const facts = { clusterName: () => held.trust().clusterName, publicAddress: () => config.publicAddress };
     this.handlers = edgeFront({

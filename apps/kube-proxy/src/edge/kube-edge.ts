@@ -1,15 +1,14 @@
 import { type AccessCluster, userNameOf } from '@postern/access';
-import { AppError, type Clock, toAppError, uuidv7 } from '@postern/core';
+import { type AppError, type Clock, toAppError, uuidv7 } from '@postern/core';
 import { type Principal, spiffeId } from '@postern/identity';
 import { statusCode } from '@postern/kube';
 import type { Logger } from '@postern/telemetry';
 import type { Exchange } from '../listen/exchange.ts';
-import { refuseDiscovery, refuseKube, sendText } from '../listen/refuse.ts';
+import { readsDiscovery, refuseDiscovery, refuseKube, sendText } from '../listen/refuse.ts';
 import { RewrittenAnswer } from '../listen/rewritten-answer.ts';
 import type { UpgradeExchange } from '../listen/tls-front.ts';
-import { ClientLeft } from '../forward/answers.ts';
 import { AuditUnavailable } from '../facts/fact-log.ts';
-import { refuseUpgrade, UnsupportedUpgrade } from '../forward/upgrade.ts';
+import { refuseUpgrade } from '../forward/upgrade.ts';
 import type { AnswerHeaders } from '../forward/upstream.ts';
 import { authenticateUser } from '../request/authenticate.ts';
 import {
@@ -28,7 +27,9 @@ import { selectCluster } from '../request/select-cluster.ts';
 import { parseTarget } from '../request/target.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
 import type { OpenRequests } from '../streams/open-requests.ts';
+import type { Recordings } from '../recording/recordings.ts';
 import type { LockOnAgent } from './agent-lock.ts';
+import { UnsupportedUpgrade } from '../upgrades/handshake.ts';
 import { type AccessReviews, asJson, isAccessReview } from './access-review.ts';
 import { ClusterNotFound, TeleportClusterNotFound } from './cluster-directory.ts';
 import { CountedUpgrade } from './counted-upgrade.ts';
@@ -36,6 +37,7 @@ import { dispatch, type DispatchDeps, type Dispatched, dispatchUpgrade } from '.
 import type { RequestAudit } from './request-audit.ts';
 import { RequestRecord } from './request-record.ts';
 import { startRequest } from './start-request.ts';
+import { guardStream, requireRecordable } from './stream-guard.ts';
 import { TrackedRequest } from './tracked-request.ts';
 
 /** The id under which a request is recorded, told with every answer. */
@@ -61,6 +63,7 @@ export interface KubeEdgeDeps {
   readonly reviews: AccessReviews;
   readonly dispatch: DispatchDeps;
   readonly audit: RequestAudit;
+  readonly recordings: Recordings;
 }
 
 /** A request that was read, and what is known of it so far. */
@@ -113,9 +116,8 @@ export class KubeEdge {
       record.allowed(authorized, this.#deps.policy.revision());
       const tracked = this.#track(incoming, authorized);
       const client = new CountedUpgrade(exchange.answer);
+      const via = (agentId: string) => tracked.goesVia(agentId, this.#deps.policy);
       const reply = {
-        client,
-        via: (agentId: string) => tracked.goesVia(agentId, this.#deps.policy),
         begun: (status: number) => {
           record.begun(status);
           audit.began(record);
@@ -124,10 +126,22 @@ export class KubeEdge {
           this.#deps.open.remove(tracked);
           if (error && record.status === 0) record.failed(error, statusCode(error));
           Object.assign(record.traffic, client.traffic);
-          audit.ended(record, client.hasLeft ? ClientLeft() : error, tracked.cutBy);
+          audit.ended(record, error, tracked.cutBy);
         },
       };
-      const begin = () => dispatchUpgrade(this.#deps.dispatch, this.#dispatched(incoming, authorized), reply);
+      const begin = () => {
+        const guard = guardStream(this.#deps.recordings, {
+          ...incoming,
+          answer: client,
+          mode: authorized.decision.recording,
+          cut: (error) => tracked.cut(error),
+        });
+        const request = this.#dispatched({ ...incoming, info: guard.info }, authorized);
+        return guard.start(reply, (guarded) => {
+          record.isRecorded = guard.isRecorded;
+          return dispatchUpgrade(this.#deps.dispatch, request, { ...guarded, via });
+        });
+      };
       const isGone = () => client.isClosed;
       startRequest(this.#deps.open, { tracked, isGone, begin, refuse }, audit.beforeSending(record, true));
     } catch (error) {
@@ -194,7 +208,9 @@ export class KubeEdge {
 
   #forward(exchange: Exchange, incoming: Incoming, authorized: Authorized, body?: Buffer): void {
     const { record } = incoming;
-    record.allowed({ ...authorized, decision: grantedDecision(authorized) }, this.#deps.policy.revision());
+    const decision = grantedDecision(authorized);
+    requireRecordable(incoming.info, decision.recording);
+    record.allowed({ ...authorized, decision }, this.#deps.policy.revision());
     const tracked = this.#track(incoming, authorized);
     const { audit } = this.#deps;
     const { answer } = exchange;
@@ -270,26 +286,12 @@ export class KubeEdge {
 
   /** The refusal as the client is told it; with the id by which somebody who may can look up why. */
   #refused(record: RequestRecord, error: unknown): AppError {
-    const refusal = this.#translate(error);
-    record.refused(refusal, this.#deps.policy.revision());
-    return record.isExplainable ? explainable(refusal, record.requestId) : refusal;
-  }
-
-  #translate(error: unknown): AppError {
     const refusal = toAppError(error);
     if (refusal.kind === 'internal') {
-      this.#deps.log.error('a request failed unexpectedly', {
-        error: String((error as Error).stack ?? error),
-      });
+      const text = String((error as Error).stack ?? error);
+      this.#deps.log.error('a request failed unexpectedly', { error: text });
     }
-    return refusal;
+    record.refused(refusal, this.#deps.policy.revision());
+    return record.explained(refusal);
   }
-}
-
-function explainable({ kind, code, message }: AppError, requestId: string): AppError {
-  return new AppError(kind, code, `${message}\nTo see why, an administrator can run: tctl why ${requestId}`);
-}
-
-function readsDiscovery(rawHeaders: readonly string[]): boolean {
-  return rawHeaders.some((text) => text.includes('as=APIGroupDiscoveryList'));
 }

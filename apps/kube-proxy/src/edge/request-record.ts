@@ -6,7 +6,7 @@ import {
   userNameOf,
 } from '@postern/access';
 import type { DataOf, KubeRequestAudited } from '@postern/contracts';
-import type { AppError } from '@postern/core';
+import { AppError } from '@postern/core';
 import type { Principal } from '@postern/identity';
 import type { Exchange } from '../listen/exchange.ts';
 import type { Traffic } from '../forward/traffic.ts';
@@ -89,9 +89,11 @@ export class RequestRecord {
     return this.#principal !== undefined && !(this.info && isDiscovery(this.info));
   }
 
-  /** Whether it is recorded that our rules, and not what is behind them, refused it. */
-  get isExplainable(): boolean {
-    return !this.#isAllowed && this.#decision !== undefined && this.isAudited;
+  /** A refusal of our rules, and not of what is behind them, says where somebody who may can look up why. */
+  explained(refusal: AppError): AppError {
+    if (this.#isAllowed || this.#decision === undefined || !this.isAudited) return refusal;
+    const how = `To see why, an administrator can run: tctl why ${this.requestId}`;
+    return new AppError(refusal.kind, refusal.code, `${refusal.message}\n${how}`);
   }
 
   /** A decision, and about what. One that refuses is the last. */

@@ -1,55 +1,55 @@
 import type { Duplex, Readable } from 'node:stream';
-import { type AppError, failure } from '@postern/core';
+import type { AppError } from '@postern/core';
 import { statusBody, statusCode } from '@postern/kube';
-import { BadGateway } from './answers.ts';
 import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import { statusHeaders } from '../listen/refuse.ts';
+import { BadGateway, ClientLeft } from './answers.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { AnswerHeaders, UpgradeProtocol, UpgradeUpstream, UpstreamRequest } from './upstream.ts';
 
-export const UnsupportedUpgrade = failure(
-  'invalid_argument',
-  'kube.unsupported_upgrade',
-  () => 'only upgrades to websocket and SPDY/3.1 are supported',
-);
+/** The client of an upgrade. One that has no `cut` is closed without a word once it has switched. */
+export interface UpgradeClient extends UpgradeAnswer {
+  /** Ends what was switched and says why, as far as its protocol can; it is closed soon after. */
+  cut?(error: AppError): void;
+}
 
-/** An upgrade to forward. Nothing was answered to the client yet. */
-export interface Upgrade {
-  readonly upstream: UpgradeUpstream;
+/** One way to ask for what the client wants. */
+export interface UpgradePlan {
   readonly request: UpstreamRequest;
   readonly protocol: UpgradeProtocol;
-  readonly client: UpgradeAnswer;
-  readonly begun: (status: number) => void;
+  /** What the client asked for, which is another one where `join` translates. */
+  readonly clientProtocol: UpgradeProtocol;
+  /** What the client is told of the switch, name and value in turn. Throws where the server agreed to what nobody offered. */
+  readonly agreed: (headers: AnswerHeaders) => readonly string[];
+  readonly join: (client: Duplex, upstream: Duplex, headers: AnswerHeaders) => void;
+  /** Whether `join` also ends the client in order once the upstream has ended, within a few seconds. */
+  readonly endsClient?: boolean;
+}
+
+/** An answer that switches nothing, read whole. */
+export interface Refusal {
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly body: Buffer;
+}
+
+type Refused = Omit<Refusal, 'body'> & { readonly body: Readable };
+
+/** An upgrade to forward. */
+export interface Upgrade {
+  readonly upstream: UpgradeUpstream;
+  readonly client: UpgradeClient;
+  /** Tried in turn, as long as `triesNext` says so of the refusal. */
+  readonly plans: readonly UpgradePlan[];
+  readonly triesNext?: (refusal: Refusal, plan: UpgradePlan) => boolean;
+  /** Told once with the status that the client got, and what the upstream said with it. */
+  readonly begun: (status: number, headers: AnswerHeaders) => void;
+  /** Told once: with what cut it, with ClientLeft, or with nothing when the upstream ended it. */
   readonly done: (error: AppError | undefined) => void;
 }
 
-/** The protocol a client asks for, in the one spelling that goes upstream. */
-export function readProtocol(upgrade: string | undefined): UpgradeProtocol {
-  const asked = upgrade?.toLowerCase();
-  if (asked === 'websocket') return 'websocket';
-  if (asked === 'spdy/3.1') return 'SPDY/3.1';
-  throw UnsupportedUpgrade();
-}
-
-/** The handshake headers that go upstream: bearer tokens and extensions taken out. */
-export function handshakeHeaders(headers: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at]!;
-    const value = name === 'sec-websocket-protocol' ? withoutBearer(headers[at + 1]!) : headers[at + 1]!;
-    if (value !== '') kept.push(name, value);
-  }
-  return kept;
-}
-
-const bearerPrefix = 'base64url.bearer.authorization.k8s.io.';
-
-function withoutBearer(protocols: string): string {
-  const offered = protocols.split(',').map((protocol) => protocol.trim());
-  return offered.filter((protocol) => protocol !== '' && !protocol.startsWith(bearerPrefix)).join(', ');
-}
-
 const maxRefusalBytes = 65_536;
+const endGraceMs = 3000;
 
 /**
  * Forwards an upgrade over a connection of its own. The two sides are joined only after a 101 that switches to what was
@@ -62,69 +62,110 @@ export function forwardUpgrade(options: Upgrade): { cut(error: AppError): void }
   return flight;
 }
 
+/** Joins two ends that speak the same. */
+export function joinBytes(client: Duplex, upstream: Duplex): void {
+  upstream.pipe(client);
+  client.pipe(upstream);
+}
+
 class UpgradeFlight {
   readonly #options: Upgrade;
+  readonly #plans: UpgradePlan[];
   #attempt: { destroy(): void } | undefined;
   #isAnswered = false;
   #isDone = false;
+  #cutBy: AppError | undefined;
+  #hasUpstreamEnded = false;
 
   constructor(options: Upgrade) {
     this.#options = options;
-    options.client.onClose(() => this.#finish(undefined));
+    this.#plans = [...options.plans];
+    options.client.onClose(() =>
+      this.#finish(this.#cutBy ?? (this.#hasUpstreamEnded ? undefined : ClientLeft())),
+    );
   }
 
   start(): void {
-    const { upstream, request, protocol } = this.#options;
-    this.#attempt = upstream.upgrade(request, protocol, {
-      joined: (headers, stream) => this.#joined(headers, stream),
-      refused: (status, headers, body) => this.#refused(status, headers, body),
-      failed: (error) => this.#fail(error),
-    });
-    if (this.#isDone) this.#attempt.destroy();
+    if (this.#options.client.isClosed) this.#finish(ClientLeft());
+    else this.#try();
   }
 
   cut(error: AppError): void {
-    if (this.#isAnswered) this.#finish(error);
-    else this.#fail(error);
+    this.#cutBy ??= error;
+    if (!this.#isAnswered) this.#fail(error);
+    else if (this.#options.client.cut) this.#options.client.cut(error);
+    else this.#finish(error);
   }
 
-  #joined(headers: AnswerHeaders, upstream: Duplex): void {
-    if (this.#isDone) return;
-    const { client, protocol, begun } = this.#options;
+  #try(): void {
+    const plan = this.#plans.shift()!;
+    let attempt: { destroy(): void } | undefined;
+    attempt = this.#options.upstream.upgrade(plan.request, plan.protocol, {
+      joined: (headers, stream) => this.#joined(plan, headers, stream),
+      refused: (status, headers, body) => {
+        void this.#readRefusal(plan, { status, headers, body }, () => attempt?.destroy());
+      },
+      failed: (error) => this.#fail(error),
+    });
+    this.#attempt = attempt;
+    if (this.#isDone) attempt.destroy();
+  }
+
+  async #readRefusal(plan: UpgradePlan, refused: Refused, destroy: () => void): Promise<void> {
+    try {
+      const refusal = await readRefusal(refused);
+      destroy();
+      this.#refused(refusal, plan);
+    } catch (error) {
+      this.#fail(error as AppError);
+    }
+  }
+
+  #joined(plan: UpgradePlan, headers: AnswerHeaders, upstream: Duplex): void {
+    if (this.#isDone || this.#isAnswered) return;
+    const { client, begun } = this.#options;
+    let agreed: readonly string[];
+    try {
+      agreed = plan.agreed(headers);
+    } catch (error) {
+      upstream.destroy();
+      this.#fail(error as AppError);
+      return;
+    }
     this.#isAnswered = true;
     upstream.on('error', () => undefined);
-    upstream.once('close', () => this.#finish(undefined));
-    const stream = client.join(protocol, joinHeaders(headers));
-    upstream.pipe(stream);
-    stream.pipe(upstream);
-    begun(101);
+    upstream.once('end', () => (this.#hasUpstreamEnded = true));
+    upstream.once('close', () => this.#upstreamGone(plan));
+    plan.join(client.join(plan.clientProtocol, agreed), upstream, headers);
+    begun(101, headers);
   }
 
-  #refused(status: number, headers: AnswerHeaders, body: Readable): void {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    body.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxRefusalBytes) this.#fail(BadGateway('its refusal of the upgrade is too long'));
-      else chunks.push(chunk);
-    });
-    body.once('end', () => this.#relay(status, responseHeaders(headers), Buffer.concat(chunks)));
-    body.once('error', () => this.#fail(BadGateway('its refusal of the upgrade is incomplete')));
+  #upstreamGone({ endsClient }: UpgradePlan): void {
+    if (this.#isDone || this.#cutBy) return;
+    if (!endsClient) this.#finish(undefined);
+    else {
+      this.#hasUpstreamEnded = true;
+      setTimeout(() => this.#finish(undefined), endGraceMs).unref();
+    }
   }
 
-  #relay(status: number, headers: readonly string[], body: Buffer): void {
+  #refused(refusal: Refusal, plan: UpgradePlan): void {
     if (this.#isAnswered || this.#isDone) return;
+    if (this.#plans.length > 0 && this.#options.triesNext?.(refusal, plan)) {
+      this.#try();
+      return;
+    }
     this.#isAnswered = true;
-    const { client, begun } = this.#options;
-    client.refuse(status, headers, body);
-    begun(status);
+    this.#options.client.refuse(refusal.status, responseHeaders(refusal.headers), refusal.body);
+    this.#options.begun(refusal.status, refusal.headers);
     this.#finish(undefined);
   }
 
   #fail(error: AppError): void {
     if (this.#isAnswered || this.#isDone) return;
     this.#isAnswered = true;
-    refuseUpgrade(this.#options.client, error);
+    const { client } = this.#options;
+    if (!client.isClosed) refuseUpgrade(client, error);
     this.#finish(error);
   }
 
@@ -142,10 +183,18 @@ export function refuseUpgrade(client: UpgradeAnswer, error: AppError): void {
   client.refuse(statusCode(error), statusHeaders(error), Buffer.from(statusBody(error)));
 }
 
-/** What the two ends agreed on. Extensions are left out, as they were never offered. */
-function joinHeaders(headers: AnswerHeaders): string[] {
-  return ['sec-websocket-accept', 'sec-websocket-protocol', 'x-stream-protocol-version'].flatMap((name) => {
-    const value = headers[name];
-    return typeof value === 'string' ? [name, value] : [];
-  });
+async function readRefusal({ status, headers, body }: Refused): Promise<Refusal> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxRefusalBytes) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw BadGateway.from(error, 'its refusal of the upgrade is incomplete');
+  }
+  if (size > maxRefusalBytes) throw BadGateway('its refusal of the upgrade is too long');
+  return { status, headers, body: Buffer.concat(chunks) };
 }

@@ -19,6 +19,11 @@ export function refuseDiscovery(answer: Answer, error: AppError): void {
   sendText(answer, status, error.message, ['content-type', 'text/plain; charset=utf-8']);
 }
 
+/** Whether a client asks for aggregated discovery. */
+export function readsDiscovery(rawHeaders: readonly string[]): boolean {
+  return rawHeaders.some((text) => text.includes('as=APIGroupDiscoveryList'));
+}
+
 /** Answers an API request with problem details (RFC 9457). */
 export function refuseApi(answer: Answer, error: AppError): void {
   const status = failureKinds[error.kind].http;

@@ -109,6 +109,7 @@ function isSame(a: KubeAllow, b: KubeAllow): boolean {
   if (a === b) return true;
   return (
     a.kubeUser === b.kubeUser &&
+    a.recording === b.recording &&
     a.kubeGroups.length === b.kubeGroups.length &&
     a.kubeGroups.every((group, index) => group === b.kubeGroups[index]) &&
     isSameFilter(a.rules, b.rules)

@@ -119,7 +119,7 @@ function isProbe({ requestLine, headers }: Seen): boolean {
   );
 }
 
-function selfSigned(): { key: string; cert: string } {
+export function selfSigned(): { key: string; cert: string } {
   const dir = mkdtempSync(join(tmpdir(), 'postern-echo-'));
   try {
     const request =

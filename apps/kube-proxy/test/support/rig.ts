@@ -176,7 +176,7 @@ export async function startRig({
     telemetry,
     policy,
     kubeconfigs,
-    role: (name, { allow = {}, deny = {}, version = 'v8', options = {} }) =>
+    role: (name, { allow = {}, deny = {}, options = {}, version = 'v8' }) =>
       put('role', name, version, { allow, deny, options }),
     user: (name, roles, traits = {}) => put('user', name, 'v2', { roles: [...roles], traits }),
     removeUser: (name) => {
@@ -208,6 +208,7 @@ const defaultEdge = {
   maxPolicyAgeMs: 300_000,
   maxStreamPolicyAgeMs: 900_000,
   maxApiBodyBytes: 1_048_576,
+  recordings: { folder: undefined, maxBytes: 64 * 1024 * 1024 },
   limits: { closeGraceMs: 100 },
 };
 
@@ -235,7 +236,7 @@ export async function until(condition: () => boolean, what: string, ms = 5000): 
   }
 }
 
-export function echoKubeconfig({ url, ca, token }: EchoApiServer): string {
+export function echoKubeconfig({ url, ca, token }: Pick<EchoApiServer, 'url' | 'ca' | 'token'>): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',

@@ -1,6 +1,9 @@
 import { formatDuration, parseDuration } from '@postern/core';
 import { InvalidResource, type Fields } from './fields.ts';
 
+/** How sessions are recorded: `strict` ends those that cannot be, `best_effort` lets them go on, `off` records none. */
+export type RecordingMode = 'strict' | 'best_effort' | 'off';
+
 /** Options of a role. Those of other protocols are kept as written; see `passive` below. */
 export interface RoleOptions {
   /** Go duration; the longest certificate a holder may have. */
@@ -11,6 +14,8 @@ export interface RoleOptions {
   readonly client_idle_timeout?: string;
   /** Whether streams end with the certificate they began with. */
   readonly disconnect_expired_cert?: boolean;
+  /** How exec and attach are recorded; absent is `strict`. Other protocols' keys are kept as written. */
+  readonly record_session?: { readonly default?: RecordingMode };
 }
 
 const defaultSessionTtl = '30h0m0s';
@@ -35,7 +40,6 @@ const passive = [
   'max_sessions',
   'permit_x11_forwarding',
   'port_forwarding',
-  'record_session',
   'request_access',
   'request_prompt',
   'ssh_file_copy',
@@ -58,6 +62,7 @@ export function readOptions(fields: Fields): RoleOptions {
     throw InvalidResource(`${fields.at('max_kubernetes_connections')} must not be negative`);
   }
   const disconnect = fields.boolean('disconnect_expired_cert');
+  const recording = readRecording(fields);
   refuseUnsupported(fields);
   const kept = passive.filter((name) => fields.has(name)).map((name) => [name, fields.raw(name)] as const);
   fields.ignore(...passive);
@@ -67,9 +72,29 @@ export function readOptions(fields: Fields): RoleOptions {
     ...(connections ? { max_kubernetes_connections: connections } : {}),
     ...(idle ? { client_idle_timeout: idle } : {}),
     ...(disconnect === undefined ? {} : { disconnect_expired_cert: disconnect }),
+    ...(recording ? { record_session: recording } : {}),
   };
   fields.end();
   return options;
+}
+
+const recordingModes: readonly string[] = ['strict', 'best_effort', 'off'];
+/** Keys of other protocols. */
+const otherRecordings = ['desktop', 'ssh'];
+
+function readRecording(fields: Fields): RoleOptions['record_session'] {
+  const recording = fields.mapping('record_session');
+  if (!recording) return undefined;
+  const mode = recording.string('default');
+  if (mode !== undefined && mode !== '' && !recordingModes.includes(mode))
+    throw InvalidResource(`${recording.at('default')} must be one of ${recordingModes.join(', ')}`);
+  const kept = otherRecordings
+    .filter((name) => recording.has(name))
+    .map((name) => [name, recording.raw(name)]);
+  recording.ignore(...otherRecordings);
+  recording.end();
+  const read = { ...Object.fromEntries(kept), ...(mode ? { default: mode as RecordingMode } : {}) };
+  return Object.keys(read).length === 0 ? undefined : read;
 }
 
 function readDuration(fields: Fields, name: string): string | undefined {
