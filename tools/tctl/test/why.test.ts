@@ -105,7 +105,7 @@ function recorded(changes: Record<string, unknown> = {}) {
 function know(record: ReturnType<typeof recorded>, then: object, now: object = then): void {
   plane.replies.set(`/v1/audit/requests/${record.request.requestId}`, record);
   plane.replies.set('/v1/history/policy', then);
-  plane.replies.set('/v1/history/policy?user=alice', now);
+  plane.replies.set('/v1/history/policy?user=alice&cluster=prod&session=s', now);
 }
 
 const denied = { decision: 'deny', status: 403, kubeUser: '', kubeGroups: [] };
@@ -126,7 +126,7 @@ describe('tctl why', () => {
     expect(out).toContain('Today   the same request would end the same');
     const asked = plane.requests.map(({ path }) => path).filter((path) => path.includes('/policy'));
     expect(asked).toContain(
-      `/v1/history/policy?user=alice&at=${encodeURIComponent(at)}&revision=${revision}`,
+      `/v1/history/policy?user=alice&cluster=prod&session=s&at=${encodeURIComponent(at)}&revision=${revision}`,
     );
   });
 
