@@ -83,13 +83,11 @@ describe('an agent', () => {
     await reached(edge, agent, 'here');
     await edge[Symbol.asyncDispose]();
     const failures = () => rig.telemetry.lines.filter((line) => line.includes('no tunnel to an edge')).length;
-    const failedAt: number[] = [];
-    for (const count of [1, 2, 3]) {
-      await until(() => failures() >= count, `it failed ${count} times`, 10_000);
-      failedAt.push(performance.now());
-    }
-    expect(failedAt[1]! - failedAt[0]!).toBeGreaterThan(400);
-    expect(failedAt[2]! - failedAt[1]!).toBeGreaterThan(800);
+    await until(() => failures() >= 3, 'it failed three times', 10_000);
+    // Each failure is drawn for once, right when it is told.
+    const [first, second, third] = draws.slice(draws.length - failures());
+    expect(second! - first!).toBeGreaterThan(400);
+    expect(third! - second!).toBeGreaterThan(800);
     expect(draws.length).toBeGreaterThan(3);
     const again = await rig.edge('e1', edge.port);
     await reached(again, agent, 'here');
@@ -158,7 +156,7 @@ describe('an edge', () => {
     };
     const body = Buffer.alloc(3_000_000, 'x');
     const headers = { method: 'POST', body };
-    expect((await ask(near, 'a1', headers)).text.length).toBe(0);
+    expect((await ask(near, 'a1', headers)).text.length).toBe(body.length);
     agent.serve = ({ answer }) => {
       answer.begin(200, []);
       answer.sink.end(body);
