@@ -231,7 +231,11 @@ describe('a caller', () => {
         { method: 'DELETE', url: '/v1/events/inventory/parked/:id', allow: 'rule delete on event' },
       ]),
     );
-    expect(inventoryRoutes.filter(({ allow }) => typeof allow !== 'function')).toEqual([]);
+    const others = inventoryRoutes.filter(({ allow }) => typeof allow !== 'function');
+    expect(others.map(({ allow, method, url }) => `${String(allow)} ${method} ${url}`)).toEqual([
+      'service POST /v1/recordings/:id',
+      'service PUT /v1/recordings/:id/parts/:offset',
+    ]);
   });
 });
 

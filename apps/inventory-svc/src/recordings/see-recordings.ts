@@ -9,7 +9,7 @@ import {
   RecordingView,
 } from '@postern/contracts';
 import { failure } from '@postern/core';
-import { Forbidden, route } from '@postern/http';
+import { allowIf, Forbidden, route } from '@postern/http';
 import type { Principal } from '@postern/identity';
 import { type Selectable, sql } from 'kysely';
 import { Type } from 'typebox';
@@ -39,10 +39,15 @@ function sightOf(
   return { user: user.name, isOfAll: mayRule(deps.policy.rolesOf(user), 'session', verb) };
 }
 
+const seesOwn = allowIf<ServiceDeps>(
+  'a user; sees sessions of its own, and those of others by a rule on session',
+  ({ deps, principal }) => callerOf(deps, principal) !== undefined,
+);
+
 export const listRecordings = route<ServiceDeps>()({
   method: 'GET',
   url: '/v1/recordings',
-  allow: 'authenticated',
+  allow: seesOwn,
   query: RecordingsQuery,
   reply: RecordingsReply,
   async handle(deps, { query, principal }) {
@@ -73,7 +78,7 @@ export const listRecordings = route<ServiceDeps>()({
 export const getRecording = route<ServiceDeps>()({
   method: 'GET',
   url: '/v1/recordings/:id',
-  allow: 'authenticated',
+  allow: seesOwn,
   params: RecordingRef,
   reply: RecordingView,
   async handle(deps, { params: { id }, principal }) {
@@ -87,7 +92,7 @@ export const getRecording = route<ServiceDeps>()({
 export const readRecordingPart = route<ServiceDeps>()({
   method: 'GET',
   url: '/v1/recordings/:id/parts/:offset',
-  allow: 'authenticated',
+  allow: seesOwn,
   params: Type.Object({ ...RecordingRef.properties, offset: Type.String({ pattern: '^[0-9]{1,12}$' }) }),
   reply: RecordingContent,
   async handle(deps, { params: { id, offset }, principal }) {
