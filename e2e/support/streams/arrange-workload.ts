@@ -14,7 +14,7 @@ export const echoPort = 9000;
 const boxScript = `nc -ll -p ${echoPort} -e cat &
 i=0; while true; do echo tick $i; i=$((i+1)); sleep 0.2; done`;
 
-/** Two pods: `box`, which counts and echoes for as long as it runs, and `once`, which reads its input to the end. */
+/** `box`, a pod that counts and echoes for as long as it runs, and two that read their input to the end, once each. */
 export async function arrangeWorkload({ kubeconfig }: KubeApiServer, { image }: KubeNode): Promise<void> {
   const kubectl = (args: readonly string[], input?: string) =>
     mustRun('kubectl', ['--kubeconfig', kubeconfig, ...args], input === undefined ? {} : { input });
@@ -30,7 +30,8 @@ export async function arrangeWorkload({ kubeconfig }: KubeApiServer, { image }: 
     await kubectl(['get', 'serviceaccount', 'default', '-n', workspace]);
     return true;
   });
-  const items = [pod('box', image, ['sh', '-c', boxScript]), pod('once', image, ['cat'])];
+  const readers = ['once', 'once-more'].map((name) => pod(name, image, ['cat']));
+  const items = [pod('box', image, ['sh', '-c', boxScript]), ...readers];
   await kubectl(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   await kubectl(['wait', '-n', workspace, '--for=condition=Ready', 'pod', '--all', '--timeout=60s']);
 }

@@ -3,7 +3,11 @@ import type { KubeAccessRequest } from './decide-access.ts';
 import type { AccessCluster, AccessUser, KubeAttributes } from './types.ts';
 
 /** A role as it is stored: written, then normalised. For tests. */
-export function role(name: string, version: RoleVersion, spec: { allow?: unknown; deny?: unknown }): Role {
+export function role(
+  name: string,
+  version: RoleVersion,
+  spec: { allow?: unknown; deny?: unknown; options?: unknown },
+): Role {
   const doc = { kind: 'role', version, metadata: { name }, spec };
   return roleKind.normalize(doc, { now: new Date(0) });
 }

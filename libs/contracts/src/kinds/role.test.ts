@@ -476,6 +476,32 @@ describe('options of a role', () => {
     expect(() => normalize({ options })).toThrow(message);
   });
 
+  test.each([
+    [{ default: 'strict' }, { default: 'strict' }],
+    [
+      { default: 'best_effort', desktop: true, ssh: 'strict' },
+      { default: 'best_effort', desktop: true, ssh: 'strict' },
+    ],
+    [{ default: 'off' }, { default: 'off' }],
+    [{ default: '' }, undefined],
+    [{}, undefined],
+  ])('have record_session %j read as %j', (written, expected) => {
+    expect(normalize({ options: { record_session: written } }).spec.options.record_session).toEqual(expected);
+  });
+
+  test.each([
+    [
+      'an unknown mode',
+      { default: 'sometimes' },
+      'record_session.default must be one of strict, best_effort, off',
+    ],
+    ['a mode that is no text', { default: true }, 'record_session.default must be a string'],
+    ['an unknown key', { kubernetes: 'off' }, 'unknown field "spec.options.record_session.kubernetes"'],
+    ['a text', 'strict', 'spec.options.record_session must be a mapping'],
+  ])('have no record_session with %s', (_, written, message) => {
+    expect(() => normalize({ options: { record_session: written } })).toThrow(message);
+  });
+
   test('of other protocols are kept', () => {
     const options = {
       forward_agent: true,
