@@ -69,6 +69,11 @@ describe.each<[string, boolean]>([
       expect(out === input).toBe(true);
     });
 
+    test('gets all of an output behind which the server hangs up', async () => {
+      const { out } = await kubectl.run(['exec', 'box', '--', 'burst', '8'], { overSpdy });
+      expect(out.length).toBe(8 * 1024 * 1024);
+    });
+
     test('forwards ports, with several connections at once and half-close', async () => {
       const forward = kubectl.start(['port-forward', 'pod/box', ':9000'], { overSpdy });
       try {

@@ -49,7 +49,7 @@ export interface Upgrade {
 }
 
 const maxRefusalBytes = 65_536;
-const endGraceMs = 3000;
+const lingerMs = 30_000;
 
 /**
  * Forwards an upgrade over a connection of its own. The two sides are joined only after a 101 that switches to what was
@@ -140,12 +140,13 @@ class UpgradeFlight {
     begun(101, headers);
   }
 
-  #upstreamGone({ endsClient }: UpgradePlan): void {
+  /** What it sent last may still be on its way: a client that is ended in order closes when it has read that. */
+  #upstreamGone({ endsClient = false }: UpgradePlan): void {
     if (this.#isDone || this.#cutBy) return;
-    if (!endsClient) this.#finish(undefined);
+    if (!endsClient && !this.#hasUpstreamEnded) this.#finish(undefined);
     else {
       this.#hasUpstreamEnded = true;
-      setTimeout(() => this.#finish(undefined), endGraceMs).unref();
+      setTimeout(() => this.#finish(undefined), lingerMs).unref();
     }
   }
 

@@ -25,6 +25,7 @@ export interface SessionEvents {
 }
 
 const closeGraceMs = 1000;
+const lingerMs = 30_000;
 const pingMs = 15_000;
 const maxQueuedControlBytes = 65_536;
 const maxStreams = 2048;
@@ -66,7 +67,10 @@ export class SpdySession {
     });
     stream.on('error', () => undefined);
     stream.on('drain', () => events.drained());
-    stream.once('end', () => this.#over());
+    stream.once('end', () => {
+      this.#over();
+      if (this.#isClosing) stream.destroy();
+    });
     stream.once('close', () => this.#over());
     this.#pings = setInterval(() => this.#ping(), pingMs);
     this.#pings.unref();
@@ -101,12 +105,13 @@ export class SpdySession {
     this.#write(encodeReset(id, resetCodes.cancel));
   }
 
-  /** Says that no more streams come, and ends when the peer does or a moment later: what it did not read yet must not be lost. */
+  /** Says that no more streams come, and ends when the peer does, or a moment later: what it did not read yet must not be lost. */
   close(): void {
     if (this.#isClosing || this.#stream.destroyed) return;
     this.#write(encodeGoAway(this.#lastPeerId));
     this.#isClosing = true;
-    setTimeout(() => this.#stream.destroy(), closeGraceMs).unref();
+    setTimeout(() => this.#stream.end(), closeGraceMs).unref();
+    setTimeout(() => this.#stream.destroy(), lingerMs).unref();
   }
 
   pause(): void {

@@ -17,7 +17,7 @@ export interface ConnectionEvents {
   closed(): void;
 }
 
-const closeGraceMs = 1000;
+const lingerMs = 30_000;
 const pingMs = 15_000;
 const maxQueuedControlBytes = 65_536;
 
@@ -43,7 +43,10 @@ export class WebSocketConnection {
     });
     stream.on('error', () => undefined);
     stream.on('drain', () => events.drained());
-    stream.once('end', () => this.#over());
+    stream.once('end', () => {
+      this.#over();
+      if (this.#isClosing) stream.destroy();
+    });
     stream.once('close', () => this.#over());
     this.#pings = setInterval(
       () => this.#control(encodeFrame(opcodes.ping, Buffer.alloc(0), this.#isClient)),
@@ -105,7 +108,7 @@ export class WebSocketConnection {
 
   #end(): void {
     this.#stream.end();
-    setTimeout(() => this.#stream.destroy(), closeGraceMs).unref();
+    setTimeout(() => this.#stream.destroy(), lingerMs).unref();
   }
 
   #over(): void {

@@ -107,37 +107,40 @@ function upgrade(state: State, req: IncomingMessage, socket: Duplex): void {
   if (url.pathname.endsWith('/portforward')) echoPorts(socket, offered[0]!);
   else {
     const request = commandRequestOf({ query: [...url.searchParams] });
-    runCommand(state, request.command, (events) =>
-      isSpdy
-        ? new SpdyCommandEnd(socket, request, 'server', events)
-        : new WebSocketCommandEnd(socket, websocketProtocols[offered[0]!]!, 'server', events),
-    );
+    runCommand(state, request.command, {
+      open: (events) =>
+        isSpdy
+          ? new SpdyCommandEnd(socket, request, 'server', events)
+          : new WebSocketCommandEnd(socket, websocketProtocols[offered[0]!]!, 'server', events),
+      hangUp: () => socket.end(),
+    });
   }
 }
 
-/** `exit N` writes to both outputs, `cat` gives its input back, `tick` goes on until it is cut, `flood N` writes megabytes. */
+/** `exit N` writes to both outputs, `cat` gives its input back, `tick` goes on until it is cut, `flood N` writes megabytes, and
+ * `burst N` hangs up right behind them, as a kubelet does. */
 function runCommand(
   state: State,
   [name, number]: readonly string[],
-  open: (events: CommandEvents) => CommandEnd,
+  { open, hangUp }: { open: (events: CommandEvents) => CommandEnd; hangUp: () => void },
 ): void {
   let end: CommandEnd | undefined;
   let ticks: NodeJS.Timeout | undefined;
-  const closing = (status: object) => {
+  const closing = (status: object, close: () => void = () => void setTimeout(() => end!.close(), 20)) => {
     for (const channel of ['stdout', 'stderr'] as const) end!.finish(channel);
     end!.send('error', Buffer.from(JSON.stringify(status)));
     end!.finish('error');
-    setTimeout(() => end!.close(), 20);
+    close();
   };
   const begin = () => {
     if (name === 'exit') {
       end!.send('stdout', Buffer.from('to stdout\n'));
       end!.send('stderr', Buffer.from('to stderr\n'));
       closing(exitStatus(Number(number)));
-    } else if (name === 'flood') {
+    } else if (name === 'flood' || name === 'burst') {
       for (let left = Number(number); left > 0; left -= 1)
         end!.send('stdout', Buffer.alloc(1024 * 1024, 'x'));
-      closing(success);
+      closing(success, name === 'burst' ? hangUp : undefined);
     } else if (name === 'tick') ticks = setInterval(() => end!.send('stdout', Buffer.from('tick\n')), 50);
   };
   end = open({
