@@ -60,29 +60,36 @@ function newFiled<T>(pattern: string, value: T): Filed<T> {
 /** Patterns by a literal part of what they match, which `partOf` cuts out of a text. */
 class Shelf<T> {
   readonly #partOf: (text: string, length: number) => string;
-  readonly #byPart = new Map<string, Map<string, Filed<T>>>();
-  #lengths: number[] = [];
+  /** Of patterns that are the part and a `*`, and so match whatever has the part. */
+  readonly #whole = new Map<string, T>();
+  readonly #more = new Map<string, Map<string, Filed<T>>>();
+  readonly #lengths = new Set<number>();
 
   constructor(partOf: (text: string, length: number) => string) {
     this.#partOf = partOf;
   }
 
   at(part: string, pattern: string, make: () => T): T {
-    const patterns = getOrMake(this.#byPart, part, () => {
-      if (!this.#lengths.includes(part.length)) this.#lengths.push(part.length);
-      return new Map<string, Filed<T>>();
-    });
+    this.#lengths.add(part.length);
+    if (part.length === pattern.length - 1 && !isRegex(pattern)) return getOrMake(this.#whole, part, make);
+    const patterns = getOrMake(this.#more, part, () => new Map<string, Filed<T>>());
     return getOrMake(patterns, pattern, () => newFiled(pattern, make())).value;
   }
 
   some(text: string, passes: (value: T) => boolean): boolean {
     for (const length of this.#lengths) {
-      if (length > text.length) continue;
-      const patterns = this.#byPart.get(this.#partOf(text, length));
-      if (!patterns) continue;
-      for (const { matches, value } of patterns.values()) {
-        if (matches(text) && passes(value)) return true;
-      }
+      if (length <= text.length && this.#someAt(this.#partOf(text, length), text, passes)) return true;
+    }
+    return false;
+  }
+
+  #someAt(part: string, text: string, passes: (value: T) => boolean): boolean {
+    const whole = this.#whole.get(part);
+    if (whole !== undefined && passes(whole)) return true;
+    const patterns = this.#more.get(part);
+    if (!patterns) return false;
+    for (const { matches, value } of patterns.values()) {
+      if (matches(text) && passes(value)) return true;
     }
     return false;
   }

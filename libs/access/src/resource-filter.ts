@@ -70,15 +70,17 @@ export class ScopeIndex {
   #isSlow = false;
 
   constructor(entries: Iterable<FilterEntry> = []) {
-    for (const { namespace, names } of entries) {
-      for (const name of names) this.add(namespace, name);
-    }
+    for (const { namespace, names } of entries) this.#add(namespace, names);
   }
 
   add(namespace: string, name: string): void {
-    const names = this.#namespaces.at(namespace, () => new PatternIndex<true>());
-    names.at(name, () => true);
-    this.#isSlow ||= names.isSlow || this.#namespaces.isSlow;
+    this.#add(namespace, [name]);
+  }
+
+  #add(namespace: string, names: readonly string[]): void {
+    const index = this.#namespaces.at(namespace, () => new PatternIndex<true>());
+    for (const name of names) index.at(name, alwaysTrue);
+    this.#isSlow ||= index.isSlow || this.#namespaces.isSlow;
   }
 
   /** Whether what `has` costs grows with the number of patterns. */
@@ -94,6 +96,8 @@ export class ScopeIndex {
       : this.#namespaces.some(namespace, byName);
   }
 }
+
+const alwaysTrue = (): true => true;
 
 function isTrue(value: true): boolean {
   return value;
