@@ -57,3 +57,21 @@ test.each(['http://host', 'unix:///x', 'file:///etc/passwd', 'https://u:p@host',
     expect(() => new ApiServer({ server }, nothing)).toThrow(InvalidServer().message);
   },
 );
+
+describe('a key derived from credentials', () => {
+  const server = 'https://10.0.0.1:6443';
+  const keyOf = (settings: object, purpose = 'x') =>
+    new ApiServer({ server, ...settings }, { mayConnect: () => true }).derivedKey(purpose).toString('hex');
+
+  test('is the same wherever the same credentials are, and for one purpose only (L-04)', () => {
+    expect(keyOf({ token: 'a' })).toBe(keyOf({ token: 'a' }));
+    expect(keyOf({ token: 'a' })).not.toBe(keyOf({ token: 'b' }));
+    expect(keyOf({ token: 'a' })).not.toBe(keyOf({ token: 'a' }, 'y'));
+    expect(keyOf({ basic: { username: 'a', password: 'a' } })).not.toBe(keyOf({ token: 'a' }));
+  });
+
+  test('is of this process alone where the credentials are too, or there are none (L-04)', () => {
+    expect(keyOf({})).not.toBe(keyOf({}));
+    expect(keyOf({ tokenFile: '/nowhere' })).not.toBe(keyOf({ tokenFile: '/nowhere' }));
+  });
+});

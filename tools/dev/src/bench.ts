@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { startSeparately } from '@postern/testkit';
 import { benchAudit } from './bench/audit.ts';
 import { benchDataPath } from './bench/data-path.ts';
+import { benchLists } from './bench/lists.ts';
 import { benchReplay } from './bench/replay.ts';
 import { describeMachine, nginxVersion } from './bench/machine.ts';
 import { runSections, type Section } from './bench/run-sections.ts';
@@ -22,6 +23,11 @@ const sections: readonly Section[] = [
         folder,
       );
     },
+  },
+  {
+    name: 'lists',
+    title: 'Lists of which a role allows a part, beside lists that pass',
+    measure: benchLists,
   },
   { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },
   { name: 'audit', title: 'The record of a request, CPU of its edge', measure: benchAudit },
