@@ -1,5 +1,6 @@
 import { failure } from '@postern/core';
 import { PatternIndex } from './pattern-index.ts';
+import { remembered } from './remembered-decisions.ts';
 
 /** Names that a filter lets through, or not, in the namespaces that fit `namespace`. Both are patterns. */
 export interface FilterEntry {
@@ -41,33 +42,20 @@ export function compileFilter(filter: ResourceFilter): ObjectFilter {
   const deny = new ScopeIndex(filter.deny);
   const isSeen = (namespace: string, name: string) =>
     !deny.has(namespace, name) && allow.has(namespace, name);
-  const isSeenAgain = allow.isSlow || deny.isSlow ? remembered(isSeen) : isSeen;
+  const isSeenAgain = allow.isDear || deny.isDear ? remembered(isSeen) : isSeen;
   const passes: ObjectFilter = (apiGroup, resource, namespace, name) =>
     apiGroup === filter.apiGroup && resource === filter.resource && isSeenAgain(namespace, name);
   compiled.set(filter, passes);
   return passes;
 }
 
-const maxRemembered = 20_000;
-
-/** The same objects come with every list and watch: where each costs a walk through patterns, answers are kept. */
-function remembered(decide: (namespace: string, name: string) => boolean): typeof decide {
-  const answers = new Map<string, boolean>();
-  return (namespace, name) => {
-    const key = `${namespace}/${name}`;
-    const known = answers.get(key);
-    if (known !== undefined) return known;
-    const answer = decide(namespace, name);
-    if (answers.size >= maxRemembered) answers.clear();
-    answers.set(key, answer);
-    return answer;
-  };
-}
+const maxCheapPatterns = 16;
 
 /** A set of (namespace pattern, name pattern) pairs. */
 export class ScopeIndex {
   readonly #namespaces = new PatternIndex<PatternIndex<true>>();
   #isSlow = false;
+  #count = 0;
 
   constructor(entries: Iterable<FilterEntry> = []) {
     for (const { namespace, names } of entries) this.#add(namespace, names);
@@ -80,12 +68,13 @@ export class ScopeIndex {
   #add(namespace: string, names: readonly string[]): void {
     const index = this.#namespaces.at(namespace, () => new PatternIndex<true>());
     for (const name of names) index.at(name, alwaysTrue);
+    this.#count += names.length;
     this.#isSlow ||= index.isSlow || this.#namespaces.isSlow;
   }
 
-  /** Whether what `has` costs grows with the number of patterns. */
-  get isSlow(): boolean {
-    return this.#isSlow;
+  /** Whether a decision costs more than to look up what it was the last time. */
+  get isDear(): boolean {
+    return this.#isSlow || this.#count > maxCheapPatterns;
   }
 
   /** Whether a pair matches the object. One without a namespace only fits the namespace patterns "" and `*`. */

@@ -39,6 +39,7 @@ export function isSameFilter(a: ResourceFilter | undefined, b: ResourceFilter | 
 const maxBodyBytes = 4 * 1024 * 1024;
 const maxTextBytes = 16 * 1024 * 1024;
 const maxKeptBytes = 32 * 1024 * 1024;
+const maxKept = 5000;
 
 interface Kept {
   readonly filter: ResourceFilter;
@@ -69,7 +70,8 @@ export class ReceivedFilters {
     this.#keptBytes += kept.bytes - (this.#kept.get(digest)?.bytes ?? 0);
     this.#kept.set(digest, kept);
     for (const [oldest, { bytes }] of this.#kept) {
-      if (this.#keptBytes <= maxKeptBytes || oldest === digest) return;
+      const fits = this.#keptBytes <= maxKeptBytes && this.#kept.size <= maxKept;
+      if (fits || oldest === digest) return;
       this.#kept.delete(oldest);
       this.#keptBytes -= bytes;
     }
