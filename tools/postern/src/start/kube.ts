@@ -21,7 +21,7 @@ export async function startKube(host: Host): Promise<Started> {
 /** The part of the environment that the file decides. */
 async function placeOf({ config, joinUrls }: Host): Promise<Record<string, string>> {
   const proxy = new URL(joinUrls[0]!);
-  const towards = await addressTowards(proxy.hostname, Number(proxy.port));
+  const towards = await addressTowards(proxy.hostname, Number(proxy.port || 443));
   return {
     POSTERN_KUBE_PROXY_ROLES: 'kube',
     POSTERN_JOIN_URL: joinUrls.join(','),
