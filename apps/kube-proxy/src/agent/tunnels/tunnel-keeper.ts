@@ -133,7 +133,8 @@ export class TunnelKeeper implements AsyncDisposable {
       });
     }
     // Full jitter, also after a success: the next dial of all agents that lost the same edge is spread out.
-    if (this.#waitMs() === 0) await this.#sleep(this.#random() * this.#ceilingMs());
+    // Nothing that is told meanwhile shortens it.
+    if (this.#waitMs() === 0) await this.#pause(this.#random() * this.#ceilingMs());
   }
 
   #ceilingMs(): number {
