@@ -1,10 +1,10 @@
 import { connect, type TLSSocket } from 'node:tls';
 import { edgeSubjects } from '@postern/contracts';
-import { openLink } from '@postern/testkit';
+import { openLink, startBalancer } from '@postern/testkit';
 import { Tunnel, tunnelProtocol } from '@postern/tunnel';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from './support/rig.ts';
-import { ask, startBalancer, type TestAgent, type TestEdge, TunnelRig } from './support/tunnel-rig.ts';
+import { ask, type TestAgent, type TestEdge, TunnelRig } from './support/tunnel-rig.ts';
 
 let rig: TunnelRig;
 const scope = { stack: new AsyncDisposableStack() };
@@ -44,7 +44,7 @@ describe('an agent', () => {
 
   test('keeps tunnels to two edges behind one address', async () => {
     const edges = [await rig.edge('e1'), await rig.edge('e2')];
-    const balancer = scope.stack.use(await startBalancer(edges));
+    const balancer = scope.stack.use(await startBalancer(edges.map(({ port }) => port)));
     const agent = await rig.agent('a1', [balancer]);
     await until(() => edgesOf(agent).join() === 'e1,e2', 'it has both', 10_000);
     for (const edge of edges) expect((await ask(edge, 'a1')).text).toBe('a1');
@@ -52,7 +52,7 @@ describe('an agent', () => {
 
   test('has one tunnel where there is one edge, and leaves the address alone', async () => {
     const edge = await rig.edge('e1');
-    const balancer = scope.stack.use(await startBalancer([edge]));
+    const balancer = scope.stack.use(await startBalancer([edge.port]));
     const agent = await rig.agent('a1', [balancer]);
     await reached(edge, agent, 'here');
     await ask(edge, 'a1');
@@ -62,7 +62,7 @@ describe('an agent', () => {
   test('loses nothing when the balancer leads to an edge that it has already', async () => {
     const edge = await rig.edge('e1');
     await rig.edge('e2');
-    const balancer = scope.stack.use(await startBalancer([edge]));
+    const balancer = scope.stack.use(await startBalancer([edge.port]));
     const agent = await rig.agent('a1', [balancer]);
     await reached(edge, agent, 'here');
     let failed = 0;
@@ -193,7 +193,7 @@ describe('an edge', () => {
 
   test('that leaves tells the others, and its agents go elsewhere while it ends what it has', async () => {
     const [one, two] = [await rig.edge('e1'), await rig.edge('e2')];
-    const balancer = scope.stack.use(await startBalancer([one, two]));
+    const balancer = scope.stack.use(await startBalancer([one.port, two.port]));
     const agent = await rig.agent('a1', [balancer]);
     await until(() => edgesOf(agent).join() === 'e1,e2', 'it has both', 10_000);
     const { serve } = agent;

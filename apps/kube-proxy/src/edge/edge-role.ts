@@ -96,8 +96,8 @@ export class EdgeRole implements AsyncDisposable {
     const policy = accessPolicy(deps.policy);
     const limits = { ...defaultUserLimits, ...config.userLimits };
     this.tunnels = edgeTunnels(deps);
-    const { reach } = this.tunnels;
-    this.routes = new Routes(clock, (id) => reach.placeOf(id));
+    const { reach, hearing } = this.tunnels;
+    this.routes = new Routes({ clock, placeOf: (id) => reach.placeOf(id), hearing });
     this.#news = this.#follower();
     this.#decisions = new Decisions(policy, clock, config.maxPolicyAgeMs);
     this.open = new OpenRequests(

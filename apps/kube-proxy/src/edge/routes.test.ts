@@ -36,7 +36,7 @@ function setup() {
   const time = { ms: 0 };
   const places: Record<string, TunnelPlace | undefined> = {};
   const placeOf = (id: string) => (id in places ? places[id] : 'here');
-  const routes = new Routes(() => new Date(time.ms), placeOf);
+  const routes = new Routes({ clock: () => new Date(time.ms), placeOf, hearing: { now: () => time.ms } });
   const ids = (name = 'c1') => routes.candidates(name).map(({ agentId }) => agentId);
   return { time, routes, ids, places };
 }
@@ -69,13 +69,17 @@ describe('routes', () => {
     expect(ids()).toEqual(['a2', 'a1']);
   });
 
-  test('end with silence and with a goodbye', () => {
-    const { time, routes, ids } = setup();
+  test('end with a goodbye, and with silence unless a tunnel is open', () => {
+    const { time, routes, ids, places } = setup();
+    places['a1'] = 'elsewhere';
     routes.report(report('a1', [cluster('c1')]));
     routes.report(report('a2', [cluster('c1')]));
     routes.heartbeat(heartbeat('a1'));
     time.ms = 3001;
     expect(ids()).toEqual(['a2']);
+    places['a1'] = 'here';
+    expect(ids()).toEqual(['a1', 'a2']);
+    routes.goodbye('a1');
     routes.goodbye('a2');
     expect(ids()).toEqual([]);
   });

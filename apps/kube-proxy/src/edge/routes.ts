@@ -1,5 +1,6 @@
 import type { Heartbeat, ServedCluster, ServedReport } from '@postern/contracts';
 import type { Clock } from '@postern/core';
+import type { Hearing } from './hearing.ts';
 import type { TunnelPlace } from './tunnels/agent-reach.ts';
 
 /** An agent that serves clusters, as its own reports have it. */
@@ -23,16 +24,25 @@ const defaultIntervalMs = 30_000;
 /** Heartbeats that may be missed before an agent counts as gone. */
 const missable = 3;
 
+export interface RoutesDeps {
+  readonly clock: Clock;
+  /** Where the tunnel of an agent ends; undefined where it has none. */
+  readonly placeOf: (agentId: string) => TunnelPlace | undefined;
+  readonly hearing: Pick<Hearing, 'now'>;
+}
+
 /** Which agents serve which cluster, from what the agents say on the bus. */
 export class Routes {
   readonly #clock: Clock;
-  readonly #placeOf: (agentId: string) => TunnelPlace | undefined;
+  readonly #placeOf: RoutesDeps['placeOf'];
+  readonly #hearing: RoutesDeps['hearing'];
   readonly #agents = new Map<string, Entry>();
   readonly #byCluster = new Map<string, Set<Entry>>();
 
-  constructor(clock: Clock, placeOf: (agentId: string) => TunnelPlace | undefined) {
+  constructor({ clock, placeOf, hearing }: RoutesDeps) {
     this.#clock = clock;
     this.#placeOf = placeOf;
+    this.#hearing = hearing;
   }
 
   /** Takes a report, unless one of a newer run or revision is known. True when it was taken. */
@@ -48,7 +58,7 @@ export class Routes {
       revision,
       clusters: new Map(report.clusters.map((cluster) => [cluster.name, cluster])),
       inFlight: before?.inFlight ?? 0,
-      aliveUntil: this.#clock().getTime() + missable * defaultIntervalMs,
+      aliveUntil: this.#hearing.now() + missable * defaultIntervalMs,
       deadUntil: 0,
     };
     this.#agents.set(agentId, entry);
@@ -60,7 +70,7 @@ export class Routes {
   heartbeat({ agentId, run, intervalMs, servedRevision }: Heartbeat): boolean {
     const entry = this.#agents.get(agentId);
     if (!entry || entry.run !== run || entry.revision < servedRevision) return false;
-    entry.aliveUntil = this.#clock().getTime() + missable * intervalMs;
+    entry.aliveUntil = this.#hearing.now() + missable * intervalMs;
     return true;
   }
 
@@ -82,8 +92,11 @@ export class Routes {
     const now = this.#clock().getTime();
     const ranked: { readonly entry: Entry; readonly rank: number }[] = [];
     for (const entry of this.#byCluster.get(cluster) ?? []) {
-      const place = entry.aliveUntil > now ? this.#placeOf(entry.agentId) : undefined;
-      if (place) ranked.push({ entry, rank: 2 * rank(entry, cluster, now) + (place === 'here' ? 0 : 1) });
+      // A tunnel that is open here says more than heartbeats do.
+      const place = this.#placeOf(entry.agentId);
+      const isAlive = place === 'here' || entry.aliveUntil > this.#hearing.now();
+      if (place && isAlive)
+        ranked.push({ entry, rank: 2 * rank(entry, cluster, now) + (place === 'here' ? 0 : 1) });
     }
     return ranked
       .toSorted((a, b) => a.rank - b.rank || a.entry.inFlight - b.entry.inFlight)
@@ -92,7 +105,7 @@ export class Routes {
 
   /** Every report about a cluster by agents that are alive. */
   served(cluster: string): ServedCluster[] {
-    const now = this.#clock().getTime();
+    const now = this.#hearing.now();
     return [...(this.#byCluster.get(cluster) ?? [])]
       .filter((entry) => entry.aliveUntil > now)
       .map((entry) => entry.clusters.get(cluster)!);

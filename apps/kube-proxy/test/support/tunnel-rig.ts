@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type Destination, Outbound } from '@postern/agent';
 import { systemClock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
@@ -161,34 +159,4 @@ export function ask(
       onResponseError: (_controller, error) => reject(error),
     });
   });
-}
-
-/** One public address in front of several edges: each connection goes to the next. */
-export async function startBalancer(edges: readonly { readonly port: number }[]) {
-  const sockets = new Set<Socket>();
-  let turn = 0;
-  const server = createServer((near) => {
-    const far = connect({ host: '127.0.0.1', port: edges[turn++ % edges.length]!.port, noDelay: true });
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => {
-        near.destroy();
-        far.destroy();
-        sockets.delete(socket);
-      });
-    }
-    near.pipe(far).pipe(near);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    /** Connections that it was asked for. */
-    dials: () => turn,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }

@@ -9,12 +9,15 @@ import {
 import { uuidv7 } from '@postern/core';
 import { Compile } from 'typebox/compile';
 import type { EdgeBus } from '../edge-bus.ts';
+import type { Hearing } from '../hearing.ts';
 import type { EdgeDirectory } from './edge-directory.ts';
 
 export interface AnnouncementDeps {
   readonly bus: EdgeBus;
   readonly edgeId: string;
   readonly directory: EdgeDirectory;
+  /** Told when our own words come back. */
+  readonly hearing: Pick<Hearing, 'heard'>;
   /** host:port where other edges reach this one. */
   readonly address: () => string;
   /** Agents that are reached here. */
@@ -116,6 +119,7 @@ export class Announcements implements Disposable {
 
   #beat(id: string, beat: unknown): void {
     const { bus, edgeId, directory, edgesChanged } = this.#deps;
+    if (id === edgeId) this.#deps.hearing.heard();
     if (id === edgeId || !isBeat.Check(beat)) return;
     const before = directory.size;
     const isKnown = directory.beat(id, beat);

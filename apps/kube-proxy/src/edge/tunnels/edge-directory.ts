@@ -1,4 +1,5 @@
 import type { EdgeBeat, EdgeTunnels } from '@postern/contracts';
+import type { Hearing } from '../hearing.ts';
 
 /** Another edge, as it describes itself on the bus. */
 export interface PeerEdge {
@@ -25,18 +26,20 @@ const shunMs = 5000;
 /** Which other edges there are and whose tunnels they hold, from what they say on the bus. */
 export class EdgeDirectory {
   readonly #now: () => number;
+  readonly #hearing: Pick<Hearing, 'now'>;
   readonly #edges = new Map<string, Entry>();
 
   /** `now` is a clock that is never set, milliseconds. */
-  constructor(now: () => number) {
+  constructor(now: () => number, hearing: Pick<Hearing, 'now'>) {
     this.#now = now;
+    this.#hearing = hearing;
   }
 
   /** Takes a beat. False when the tunnels it speaks of are not known, so that they have to be asked for. */
   beat(id: string, { run, intervalMs, address, revision }: EdgeBeat): boolean {
     const entry = this.#of(id);
     entry.address = address;
-    entry.aliveUntil = this.#now() + missable * intervalMs;
+    entry.aliveUntil = this.#hearing.now() + missable * intervalMs;
     return entry.run === run && entry.revision >= revision;
   }
 
@@ -73,14 +76,14 @@ export class EdgeDirectory {
 
   /** Whether some edge holds a tunnel of the agent. */
   holds(agentId: string): boolean {
-    const now = this.#now();
+    const now = this.#hearing.now();
     for (const { agents, aliveUntil, address } of this.#edges.values())
       if (aliveUntil > now && address !== '' && agents.has(agentId)) return true;
     return false;
   }
 
   #alive(): Entry[] {
-    const now = this.#now();
+    const now = this.#hearing.now();
     return [...this.#edges.values()].filter(({ aliveUntil }) => aliveUntil > now);
   }
 

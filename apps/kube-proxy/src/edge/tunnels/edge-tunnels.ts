@@ -4,6 +4,7 @@ import type { HeldIdentity } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import type { Peer } from '../../listen/peer.ts';
 import type { EdgeBus } from '../edge-bus.ts';
+import { Hearing } from '../hearing.ts';
 import { AgentReach } from './agent-reach.ts';
 import { AgentTunnels } from './agent-tunnels.ts';
 import { Announcements } from './announcements.ts';
@@ -30,7 +31,8 @@ export class EdgeTunnels {
   readonly agents: AgentTunnels;
   readonly reach: AgentReach;
   readonly #gate: TunnelGate;
-  readonly #directory = new EdgeDirectory(now);
+  readonly hearing = new Hearing(now);
+  readonly #directory = new EdgeDirectory(now, this.hearing);
   readonly #peers: PeerTunnels;
   readonly #announcements: Announcements;
   #timer: NodeJS.Timeout | undefined;
@@ -53,6 +55,7 @@ export class EdgeTunnels {
       bus,
       edgeId,
       directory,
+      hearing: this.hearing,
       address,
       agentIds: () => [...this.agents.agentIds, ...(serveHere ? [edgeId] : [])],
       edgesChanged: () => this.#tellEdges(),
