@@ -14,6 +14,7 @@ export { type TestPostgres, testPostgres } from './postgres.ts';
 export { type ProcessSpec, type RunningProcess, startProcess } from './stack/child-process.ts';
 export { type CommandOptions, type Finished, mustRun, runCommand } from './stack/run-command.ts';
 export { fakeTimeLibrary } from './stack/fake-time.ts';
+export { type Balancer, startBalancer } from './stack/balancer.ts';
 export { type HttpProxy, type ProxyNames, startHttpProxy } from './stack/http-proxy.ts';
 export { type Link, type LinkState, openLink } from './stack/link.ts';
 export type { LinkName, Links } from './stack/links.ts';
