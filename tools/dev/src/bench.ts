@@ -9,6 +9,7 @@ import { runSections, type Section } from './bench/run-sections.ts';
 import { benchStore } from './bench/store.ts';
 import { benchTunnel } from './bench/tunnel.ts';
 import { benchViews } from './bench/views.ts';
+import { benchWatches } from './bench/watches.ts';
 
 const longestMs = 20 * 60_000;
 
@@ -29,6 +30,7 @@ const sections: readonly Section[] = [
     title: 'Lists of which a role allows a part, beside lists that pass',
     measure: benchLists,
   },
+  { name: 'watches', title: 'Idle watches through the edge', measure: benchWatches },
   { name: 'store', title: 'Events: recorded in Postgres, delivered through JetStream', measure: benchStore },
   { name: 'audit', title: 'The record of a request, CPU of its edge', measure: benchAudit },
   { name: 'views', title: 'Label views', measure: benchViews },

@@ -1,26 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { locateIdentity, openIdentity } from '@postern/client';
-import { systemClock } from '@postern/core';
-import { freePort, openPki, writeKubeconfig } from '@postern/lab';
-import { type SeparateStack, until } from '@postern/testkit';
+import { freePort } from '@postern/lab';
+import type { SeparateStack } from '@postern/testkit';
+import { registerBenchCluster, type Side } from './bench-cluster.ts';
 import { cpuSeconds } from './cpu.ts';
 import type { LoadPlan, LoadResult } from './load.ts';
 import { startNginx } from './nginx.ts';
 import type { Measured } from './table.ts';
 
 const here = import.meta.dirname;
-
-interface Side {
-  readonly origin: string;
-  readonly prefix: string;
-  readonly pids: readonly number[];
-  readonly servername: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly caFile: string;
-}
 
 type Protocol = LoadPlan['protocol'];
 
@@ -32,16 +20,8 @@ interface Cost {
 
 /** CPU per request of the edge with the kube role in the same process, beside nginx with mTLS on both sides. */
 export async function benchDataPath(stack: SeparateStack, folder: string): Promise<Measured[]> {
-  const pki = await openPki(join(folder, 'bench-pki'));
-  const server = await pki.issue('upstream', { commonName: 'upstream', hosts: ['127.0.0.1', 'localhost'] });
-  const client = await pki.issue('client', { commonName: 'client' });
-  const upstreamPort = await freePort();
-  const upstream = spawn(
-    process.execPath,
-    [join(here, 'upstream.ts'), String(upstreamPort), server.cert, server.key, pki.ca.cert],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  await new Promise((resolve) => upstream.stdout.once('data', resolve));
+  const cluster = await registerBenchCluster(stack, folder);
+  const { upstreamPort, server, client, caFile } = cluster;
   const nginxPort = await freePort();
   const nginx = await startNginx({
     dir: join(folder, 'nginx'),
@@ -49,19 +29,14 @@ export async function benchDataPath(stack: SeparateStack, folder: string): Promi
     upstream: `127.0.0.1:${upstreamPort}`,
     serverCert: server.cert,
     serverKey: server.key,
-    clientCa: pki.ca.cert,
+    clientCa: caFile,
     upstreamCert: client.cert,
     upstreamKey: client.key,
-    upstreamCa: pki.ca.cert,
+    upstreamCa: caFile,
     // Not the address: nginx compares this with DNS names only.
     upstreamName: 'localhost',
   });
   try {
-    const kubeconfig = writeKubeconfig(join(folder, 'bench.kubeconfig'), {
-      server: `https://127.0.0.1:${upstreamPort}`,
-      caFile: pki.ca.cert,
-      client,
-    });
     const peer: Side = {
       origin: `https://127.0.0.1:${nginxPort}`,
       prefix: '',
@@ -69,47 +44,13 @@ export async function benchDataPath(stack: SeparateStack, folder: string): Promi
       servername: 'localhost',
       certFile: client.cert,
       keyFile: client.key,
-      caFile: pki.ca.cert,
+      caFile,
     };
-    const ours = await edgeSide(stack, folder, kubeconfig);
-    return await compare(ours, peer);
+    return await compare(cluster.edge, peer);
   } finally {
     await nginx.stop();
-    stop(upstream);
+    cluster.stop();
   }
-}
-
-async function edgeSide(stack: SeparateStack, folder: string, kubeconfig: string): Promise<Side> {
-  const file = join(folder, 'bench-cluster.yaml');
-  const encoded = readFileSync(kubeconfig).toString('base64');
-  writeFileSync(
-    file,
-    `kind: kube_cluster\nversion: v3\nmetadata:\n  name: bench\n  labels:\n    postern.dev/agent: local\nspec:\n  kubeconfig: ${encoded}\n`,
-  );
-  await stack.admin.must('tctl', ['create', '-f', file]);
-  await until('bench is served', async () =>
-    (await stack.admin.must('tsh', ['kube', 'ls'])).includes('bench'),
-  );
-  const identity = await openIdentity(
-    locateIdentity({ proxy: stack.proxyAddrs[0], env: stack.admin.env, cwd: folder }),
-    systemClock,
-  );
-  const files = {
-    certFile: join(folder, 'admin.crt'),
-    keyFile: join(folder, 'admin.key'),
-    caFile: join(folder, 'edge-ca.crt'),
-  };
-  writeFileSync(files.certFile, identity.certificate, { mode: 0o600 });
-  writeFileSync(files.keyFile, identity.key, { mode: 0o600 });
-  writeFileSync(files.caFile, identity.caPem);
-  const name = (text: string) => Buffer.from(text).toString('base64url');
-  return {
-    origin: `https://${stack.proxyAddrs[0]}`,
-    prefix: `/v1/teleport/${name('postern')}/${name('bench')}`,
-    pids: [stack.process('kube-proxy', 0).pid],
-    servername: 'localhost',
-    ...files,
-  };
 }
 
 interface Pair {
@@ -209,8 +150,4 @@ function load(plan: LoadPlan): Promise<LoadResult> {
     child.once('error', reject);
     child.once('close', () => resolve(JSON.parse(text) as LoadResult));
   });
-}
-
-function stop(child: ChildProcess): void {
-  child.kill('SIGTERM');
 }

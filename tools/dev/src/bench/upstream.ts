@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
+import { createSecureServer } from 'node:http2';
 
 /** A stand-in for an API server that costs as little as possible: fixed answers over TLS with a client certificate. */
 const [portText, certFile, keyFile, caFile] = process.argv.slice(2) as [string, string, string, string];
@@ -17,23 +17,27 @@ const items = Array.from({ length: 500 }, (_, index) => ({
 const large = Buffer.from(
   JSON.stringify({ apiVersion: 'v1', kind: 'PodList', metadata: { resourceVersion: '1' }, items }),
 );
+const event = Buffer.from(`${JSON.stringify({ type: 'ADDED', object: pod })}\n`);
 const version = Buffer.from('{"major":"1","minor":"30","gitVersion":"v1.30.0"}');
 const review = Buffer.from(
   '{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}',
 );
 
-createServer(
+createSecureServer(
   {
     cert: readFileSync(certFile),
     key: readFileSync(keyFile),
     ca: readFileSync(caFile),
     requestCert: true,
     rejectUnauthorized: true,
-    keepAliveTimeout: 60_000,
+    allowHTTP1: true,
   },
-  (request, response) => {
+  (request, either) => {
+    // HTTP/2 answers have the same calls.
+    const response = either as unknown as ServerResponse;
     const target = request.url ?? '';
-    if (target.startsWith('/version')) answer(response, version);
+    if (target.includes('watch=')) watched(response);
+    else if (target.startsWith('/version')) answer(response, version);
     else if (request.method === 'POST') {
       request.resume();
       answer(response, review, 201);
@@ -44,4 +48,10 @@ createServer(
 function answer(response: ServerResponse, body: Buffer, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
   response.end(body);
+}
+
+/** One event, and nothing more for as long as anybody watches. */
+function watched(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.write(event);
 }
