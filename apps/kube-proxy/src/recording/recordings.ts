@@ -48,6 +48,8 @@ export class RecordingSpool implements Recordings, AsyncDisposable {
   readonly #config: SpoolConfig;
   readonly #log: Logger;
   readonly #open = new Set<Recording>();
+  /** What is just beginning or ending: whoever closes the spool waits for it. */
+  readonly #changing = new Set<Promise<unknown>>();
   readonly #counts: NodeJS.Timeout;
   #leftBytes = 0;
   #folder: string | undefined;
@@ -66,7 +68,11 @@ export class RecordingSpool implements Recordings, AsyncDisposable {
     return this.#folder;
   }
 
-  async begin(session: RecordedSession, failed: (error: AppError) => void): Promise<Recording> {
+  begin(session: RecordedSession, failed: (error: AppError) => void): Promise<Recording> {
+    return this.#during(this.#begin(session, failed));
+  }
+
+  async #begin(session: RecordedSession, failed: (error: AppError) => void): Promise<Recording> {
     const { limits } = this.#config;
     try {
       const folder = await this.folder();
@@ -99,7 +105,7 @@ export class RecordingSpool implements Recordings, AsyncDisposable {
   async end(recording: Recording, how: string): Promise<void> {
     if (!this.#open.delete(recording)) return;
     try {
-      await recording.end(how);
+      await this.#during(recording.end(how));
     } catch (error) {
       this.#log.error('a recording cannot be completed', { session: recording.id, reason: messageOf(error) });
     }
@@ -111,7 +117,17 @@ export class RecordingSpool implements Recordings, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#counts);
+    await Promise.allSettled(this.#changing);
     await Promise.all([...this.#open].map((recording) => this.end(recording, 'the edge stopped')));
+  }
+
+  async #during<T>(change: Promise<T>): Promise<T> {
+    this.#changing.add(change);
+    try {
+      return await change;
+    } finally {
+      this.#changing.delete(change);
+    }
   }
 
   #spend(bytes: number): void {
