@@ -44,7 +44,13 @@ export async function startInventorySvc(config: InventoryConfig): Promise<Runnin
   );
   const store = opening.use(await openInventoryStore(config.postgresUrl, { telemetry, clock }));
   const prove = (hash: string) => signViewProof(identity.held, { hash }, clock);
-  const policy = opening.use(openPolicy(bus, identity.agentId, { clock, prove }));
+  const policy = opening.use(
+    openPolicy(bus, identity.agentId, {
+      clock,
+      prove,
+      snapshotIntervalMs: Math.min(60_000, config.maxPolicyAgeMs / 4),
+    }),
+  );
   const view = { agentId: identity.agentId, selector: selectors.clusters, clock, prove };
   const clusters = opening.use(openView(bus, view));
   const deps = { store, bus, identity: identity.held, policy, clusters, telemetry, clock, readiness };
