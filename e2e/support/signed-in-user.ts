@@ -10,9 +10,13 @@ export interface SignedInUser {
   readonly name: string;
   /** The file that `kubectl --kubeconfig` takes; its contexts are named after the clusters. */
   readonly kubeconfig: string;
+  /** The same through another edge: its file, for whoever runs kubectl. */
+  through(proxy: string): Promise<string>;
+  /** PEM. */
+  readonly certificate: string;
   kubectl(cluster: string, args: readonly string[], options?: CommandOptions): Promise<Finished>;
   /** One request over HTTP/1.1, with headers as they are written. */
-  send(cluster: string, raw: RawRequest): Promise<RawAnswer>;
+  send(cluster: string, raw: RawRequest, proxy?: string): Promise<RawAnswer>;
 }
 
 /** A request; `headers` are names and values in turn, so that a name can be there twice. */
@@ -36,17 +40,22 @@ export interface SignIn {
   readonly caPem: string;
   readonly folder: string;
   readonly clusters: readonly string[];
+  /** How long the certificate is good; an hour where absent. */
+  readonly ttlSeconds?: number;
 }
 
-/** Signs a user in with a certificate of an hour, in a kubeconfig that needs no helper program. */
-export async function signIn({ api, caPem, folder, clusters }: SignIn, name: string): Promise<SignedInUser> {
+/** Signs a user in with a certificate, in a kubeconfig that needs no helper program. */
+export async function signIn(
+  { api, caPem, folder, clusters, ttlSeconds = 3600 }: SignIn,
+  name: string,
+): Promise<SignedInUser> {
   const { privateKey } = await generateKeyPair();
   const csr = await makeCsr(privateKey);
-  const { certificate, clusterName } = await api.sign({ user: name, csr, ttlSeconds: 3600 });
+  const { certificate, clusterName } = await api.sign({ user: name, csr, ttlSeconds });
   const kubeconfig = join(folder, `${name}.kubeconfig`);
   const base64 = (text: string) => Buffer.from(text).toString('base64');
-  const server = (kubeCluster: string) =>
-    kubeServer({ proxy: api.proxy, teleportCluster: clusterName, kubeCluster });
+  const server = (kubeCluster: string, proxy = api.proxy) =>
+    kubeServer({ proxy, teleportCluster: clusterName, kubeCluster });
   const document = {
     apiVersion: 'v1',
     kind: 'Config',
@@ -67,10 +76,20 @@ export async function signIn({ api, caPem, folder, clusters }: SignIn, name: str
   return {
     name,
     kubeconfig,
+    certificate,
+    through: async (proxy) => {
+      const file = join(folder, `${name}-through-${proxy.replaceAll(/\W/g, '-')}.kubeconfig`);
+      await writeFile(file, JSON.stringify(document).replaceAll(api.proxy, proxy), { mode: 0o600 });
+      return file;
+    },
     kubectl: (cluster, args, options) =>
       runCommand('kubectl', ['--kubeconfig', kubeconfig, '--context', cluster, ...args], { env, ...options }),
-    send: (cluster, raw) =>
-      send({ url: server(cluster) + raw.path, tls: { ca: caPem, cert: certificate, key: privateKey }, raw }),
+    send: (cluster, raw, proxy) =>
+      send({
+        url: server(cluster, proxy) + raw.path,
+        tls: { ca: caPem, cert: certificate, key: privateKey },
+        raw,
+      }),
   };
 }
 

@@ -68,7 +68,7 @@ export interface RunningKubectl extends AsyncDisposable {
 
 /** Starts kubectl and waits until its output matches. */
 export async function startKubectl(
-  person: Tools,
+  person: Pick<Tools, 'env'>,
   folder: string,
   { args, begins }: { args: readonly string[]; begins: RegExp },
 ): Promise<RunningKubectl> {
