@@ -164,7 +164,7 @@ delete quota few -n NS`),
     { args: ['apply', '-f', '-'], input: deployment(image) },
     ...lines(`
 rollout status deployment/conform-web -n NS --timeout=60s
-get deployment,replicaset,pods -n NS
+get deployment,replicaset,pods -n NS -l app=conform-web
 set env deployment/conform-web -n NS COLOUR=blue
 rollout status deployment/conform-web -n NS --timeout=60s
 rollout history deployment/conform-web -n NS
@@ -178,8 +178,7 @@ expose deployment conform-web -n NS --port=80
 get service conform-web -n NS -o name
 autoscale deployment conform-web -n NS --min=1 --max=2
 get hpa conform-web -n NS -o jsonpath={.spec.maxReplicas}
-delete deployment,service,hpa conform-web -n NS
-wait pods -n NS -l app=conform-web --for=delete --timeout=60s`),
+delete deployment,service,hpa conform-web -n NS`),
     { args: ['apply', '-f', '-'], input: crd },
     ...lines(`wait crd/widgets.NS.example.com --for=condition=Established --timeout=30s`),
     { args: ['apply', '-f', '-'], input: widget },
