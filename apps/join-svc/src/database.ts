@@ -4,6 +4,7 @@ import { type EventStore, openEventStore } from '@postern/event-store';
 import type { Telemetry } from '@postern/telemetry';
 import type { Generated } from 'kysely';
 import { KeyInUse } from './agents/agent.ts';
+import { ProofWasUsed } from './joins/used-proof.ts';
 
 /** The tables of join-svc beside its events. */
 export interface JoinDb {
@@ -24,6 +25,11 @@ export interface JoinDb {
     readonly agent_id: string;
     readonly key: string;
   };
+  readonly used_proof: {
+    readonly proof: string;
+    readonly agent_id: string;
+    readonly ends_at: Date | null;
+  };
 }
 
 export type JoinStore = EventStore<JoinDb>;
@@ -38,7 +44,7 @@ export function openJoinStore(
     schema: 'join',
     context: 'join',
     migrations: join(import.meta.dirname, '../migrations'),
-    constraints: { a_key_belongs_to_one_agent: KeyInUse },
+    constraints: { a_key_belongs_to_one_agent: KeyInUse, a_proof_makes_one_agent: ProofWasUsed },
     telemetry,
     clock,
   });

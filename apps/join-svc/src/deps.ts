@@ -6,9 +6,11 @@ import type { Telemetry } from '@postern/telemetry';
 import type { Certifier } from './authorities/certify.ts';
 import type { BusAccessIssuer } from './bus/bus-access.ts';
 import type { Revocations } from './bus/revocations.ts';
+import type { Challenges } from './challenges/challenges.ts';
 import type { JoinStore } from './database.ts';
 import type { JoinLimiter } from './joins/limiter.ts';
 import type { TokenList } from './joins/tokens.ts';
+import type { MethodDeps } from './methods/method.ts';
 
 /** What the operations of join-svc work with. */
 export interface JoinDeps {
@@ -18,6 +20,8 @@ export interface JoinDeps {
   readonly identity: HeldIdentity;
   readonly tokens: TokenList;
   readonly limiter: JoinLimiter;
+  readonly challenges: Challenges;
+  readonly methods: MethodDeps;
   readonly busAccess: BusAccessIssuer;
   readonly revocations: Pick<Revocations, 'tell'>;
   /** Says goodbye in the name of an agent that can say nothing any more. */

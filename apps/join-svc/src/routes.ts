@@ -2,6 +2,7 @@ import { eventRoutes } from '@postern/event-routes';
 import type { Route } from '@postern/http';
 import { revokeAgentRoute } from './agents/revoke-agent.ts';
 import { statusRoute, trustRoute } from './authorities/routes.ts';
+import { challengeRoute } from './challenges/routes.ts';
 import type { JoinDeps } from './deps.ts';
 import { joinRoute, renewRoute } from './joins/routes.ts';
 import { meRoute } from './sessions/me.ts';
@@ -11,6 +12,7 @@ import { certificatesRoute, signRoute } from './sessions/sign.ts';
 /** Every HTTP operation of join-svc. */
 export const routes: readonly Route<JoinDeps>[] = [
   trustRoute,
+  challengeRoute,
   joinRoute,
   renewRoute,
   signRoute,

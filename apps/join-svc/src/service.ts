@@ -14,6 +14,7 @@ import { writeAdminIdentity } from './authorities/admin-identity.ts';
 import type { Certifier } from './authorities/certify.ts';
 import { openAuthorities } from './authorities/open-authorities.ts';
 import { issueOwnIdentity, keepFresh } from './authorities/own-identity.ts';
+import { openChallenges } from './challenges/challenges.ts';
 import type { JoinConfig } from './config.ts';
 import type { JoinStore } from './database.ts';
 import type { JoinDeps } from './deps.ts';
@@ -95,6 +96,8 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         identity: held,
         ...views.known,
         limiter: new JoinLimiter(clock),
+        challenges: openChallenges(config.key, clock),
+        methods: { clock, clusterName: config.clusterName },
         busAccess: busAccessIssuer(config, { telemetry, clock }),
         revocations,
         sayGoodbye: (id) => sayGoodbye(bus, id),

@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { createUserKey } from '@postern/bus';
-import { IssuedIdentity } from '@postern/contracts';
-import { failure, type Json, Secret } from '@postern/core';
-import { generateKeyPair, HeldIdentity, makeCsr } from '@postern/identity';
+import { type ChallengeRequest, IssuedIdentity, JoinChallenge } from '@postern/contracts';
+import { failure, type Json, type JsonObject, Secret } from '@postern/core';
+import { generateKeyPair, HeldIdentity, keyFingerprint, makeCsr } from '@postern/identity';
 import { Compile } from 'typebox/compile';
 import type { IdentityOptions } from './identity-options.ts';
 import { callControlPlane, type CallTls, UnexpectedAnswer } from './join-client.ts';
+import { methodNamed } from './methods/index.ts';
+import type { ProvingMethod } from './methods/method.ts';
 import { Outbound } from './outbound/outbound.ts';
 import { persist } from './persist.ts';
 import type { AgentState } from './stored-identity.ts';
 import { anchoredTls, findAnchor, heldTls } from './trust-anchor.ts';
 
 const issued = Compile(IssuedIdentity);
+const issuedChallenge = Compile(JoinChallenge);
 
 /** There is neither a stored identity nor a token to get one by. */
 export const NoJoinToken = failure(
@@ -36,16 +39,18 @@ export async function makeKeys(): Promise<NewKeys> {
 }
 
 /**
- * Joins by token. Every attempt carries the same join id and the same keys: if an answer is lost, the next attempt gets
- * the identity that was made for the first one.
+ * Joins by token, with the proof of its method. Every attempt carries the same join id and the same keys: if an answer is lost,
+ * the next attempt gets the identity that was made for the first one. Challenge and proof are new for each.
  */
 export async function enroll(options: IdentityOptions): Promise<AgentState> {
-  const { joinUrls, trust, token, roles, hostname, service, method = 'token', views = [], signal } = options;
-  if (token === undefined) throw NoJoinToken();
+  const { joinUrls, trust, token: given, roles, hostname, service, views = [], signal } = options;
+  if (given === undefined) throw NoJoinToken();
+  const method = methodNamed(options.method ?? 'token');
+  const token = given instanceof Secret ? given.reveal() : given;
   const keys = await makeKeys();
   const body = {
-    method,
-    token: token instanceof Secret ? token.reveal() : token,
+    method: method.name,
+    token,
     roles: [...roles],
     hostname,
     ...(service === undefined ? {} : { service }),
@@ -57,7 +62,9 @@ export async function enroll(options: IdentityOptions): Promise<AgentState> {
     const { outbound = new Outbound() } = options;
     const anchor = await findAnchor(trust, joinUrl, { outbound, signal });
     const url = new URL('/v1/join', joinUrl).href;
-    const reply = await ask({ url, body, tls: anchoredTls(anchor), outbound, signal });
+    const way = { tls: anchoredTls(anchor), outbound, signal };
+    const proof = await proofOf(method, { token, keys, way, joinUrl }, options);
+    const reply = await ask({ url, body: { ...body, ...proof }, ...way });
     return { ...stateFrom(url, keys, views, reply), ...(service === undefined ? {} : { service }) };
   });
 }
@@ -75,6 +82,32 @@ export async function renew(
   return stateFrom(url, keys, views, await ask({ url, body, tls: heldTls(held, trust), outbound, signal }));
 }
 
+interface Unproven {
+  readonly token: string;
+  readonly keys: NewKeys;
+  readonly joinUrl: string;
+  readonly way: Omit<Question, 'url' | 'body'>;
+}
+
+/** What is added to a request to join, so that the control plane believes it. */
+async function proofOf(
+  method: ProvingMethod,
+  { token, keys, way, joinUrl }: Unproven,
+  { clock, env = {}, signal }: IdentityOptions,
+): Promise<{ readonly challenge?: string; readonly proof?: JsonObject }> {
+  const key = keyFingerprint(keys.key);
+  const challenge = method.hasChallenge ? await challengeFor({ method: method.name, key }, joinUrl, way) : '';
+  const proof = await method.prove({ token, key, challenge, env, clock, signal });
+  return { ...(method.hasChallenge ? { challenge } : {}), ...(proof ? { proof } : {}) };
+}
+
+async function challengeFor(use: ChallengeRequest, joinUrl: string, way: Unproven['way']): Promise<string> {
+  const url = new URL('/v1/join/challenge', joinUrl).href;
+  const reply = await callControlPlane({ url, body: use, ...way });
+  if (!issuedChallenge.Check(reply)) throw UnexpectedAnswer(url);
+  return reply.challenge;
+}
+
 interface Question {
   readonly url: string;
   readonly body: Json;
@@ -84,7 +117,7 @@ interface Question {
 }
 
 async function ask({ url, body, tls, outbound, signal }: Question): Promise<IssuedIdentity> {
-  const reply = await callControlPlane({ url, body, tls, outbound, ...(signal ? { signal } : {}) });
+  const reply = await callControlPlane({ url, body, tls, outbound, signal });
   if (!issued.Check(reply)) throw UnexpectedAnswer(url);
   return reply;
 }

@@ -18,7 +18,10 @@ export interface IdentityOptions {
   readonly hostname: string;
   /** Which service of the control plane this is, where `roles` has Auth. */
   readonly service?: ControlPlaneService | undefined;
+  /** How the process proves who it is; by knowing the token where absent. */
   readonly method?: string;
+  /** Variables of the process, for methods that read them. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Where the identity is kept over restarts; without it every start joins anew. */
   readonly dataDir?: string | undefined;
   /** Hashes of the views that will be opened on the bus. */

@@ -8,6 +8,7 @@ export {
 } from './heartbeat.ts';
 export type { IdentityOptions } from './identity-options.ts';
 export { type BesideOthers, joinProcess, type JoinedProcess, type ProcessOptions } from './join-process.ts';
+export { UnknownJoinMethod } from './methods/index.ts';
 export { ControlPlaneUnavailable, RefusedByControlPlane, UnexpectedAnswer } from './join-client.ts';
 export { type AgentIdentity, openIdentity } from './open-identity.ts';
 export { HttpProxyRefused, InvalidHttpProxy } from './outbound/http-proxy.ts';

@@ -36,7 +36,7 @@ interface Call {
   readonly outbound: Outbound;
   /** Sent as JSON by POST; without it the call is a GET. */
   readonly body?: Json;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const timeoutMs = 15_000;

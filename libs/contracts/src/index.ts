@@ -60,8 +60,10 @@ export {
 } from './inventory/inventory-api.ts';
 export {
   BusAccess,
+  ChallengeRequest,
   ControlPlaneService,
   IssuedIdentity,
+  JoinChallenge,
   JoinRequest,
   MeReply,
   publicBusPath,

@@ -27,7 +27,7 @@ export {
   writeIdentityFile,
 } from './identity-file.ts';
 export { InvalidStatement, type Peer, type StatementSigner } from './jws.ts';
-export { generateKeyPair, type KeyPair, publicKeyOf } from './keys.ts';
+export { generateKeyPair, keyFingerprint, type KeyPair, publicKeyOf } from './keys.ts';
 export {
   authorityFor,
   type CertificateUse,

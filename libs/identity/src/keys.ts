@@ -1,4 +1,5 @@
 import {
+  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPair as generate,
@@ -25,6 +26,12 @@ export async function generateKeyPair(): Promise<KeyPair> {
 /** The public key (PEM, SPKI) of a private key (PEM). */
 export function publicKeyOf(privateKey: string): string {
   return createPublicKey(privateKey).export({ type: 'spki', format: 'pem' });
+}
+
+/** SHA-256 of a public key (PEM) or of that of a private key, hex: the name of a key in events and challenges. */
+export function keyFingerprint(key: string): string {
+  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(spki).digest('hex');
 }
 
 /** Whether a key is ECDSA on P-256, the only kind that identities here have. */

@@ -10,6 +10,7 @@ const joined = {
   hostname: 'h',
   notAfter: '2026-11-22T12:00:00.000Z',
   key: 'k1',
+  attributes: {},
 };
 const renewed = { agentId: 'a1', notAfter: '2026-11-23T12:00:00.000Z', key: 'k2' };
 const given = (...events: AgentEvent[]) => events.reduce(agentDecider.evolve, agentDecider.initial);

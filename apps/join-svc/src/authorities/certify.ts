@@ -1,4 +1,3 @@
-import { createHash, createPublicKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Clock } from '@postern/core';
 import { issueCertificate, typeForRoles } from '@postern/identity';
@@ -57,12 +56,6 @@ export function certifyUser(
   { user, ...spec }: UserCertificateSpec,
 ): Promise<string> {
   return issueCertificate(authorities.user, { ...spec, type: 'user', id: user });
-}
-
-/** SHA-256 of a public key (PEM), hex: the name of a key in events. */
-export function keyFingerprint(publicKey: string): string {
-  const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex');
 }
 
 /** A time some milliseconds from now, cut to whole seconds as certificates are. */

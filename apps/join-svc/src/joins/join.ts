@@ -1,16 +1,17 @@
 import { AgentJoined, type IssuedIdentity, type JoinRequest } from '@postern/contracts';
 import { derivedUuid, messageOf } from '@postern/core';
 import { handle } from '@postern/event-store';
-import { caPin, readCsr } from '@postern/identity';
+import { caPin, keyFingerprint, readCsr } from '@postern/identity';
 import { agentDecider, JoinIdTaken, KeyInUse } from '../agents/agent.ts';
-import { after, keyFingerprint } from '../authorities/certify.ts';
+import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
-import type { JoinToken } from '../methods/method.ts';
-import { methodNamed } from '../methods/index.ts';
+import { type JoinToken, ProofRefused } from '../methods/method.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
 import { whyRefused } from './match.ts';
-import { JoinWasRefused, ProofRefused, refuse } from './refuse.ts';
+import { type Established, prove } from './prove.ts';
+import { JoinWasRefused, refuse } from './refuse.ts';
 import { safeUnknownName } from './tokens.ts';
+import { ProofWasUsed, useProofs } from './used-proof.ts';
 
 /** From where a join came. */
 export interface JoinContext {
@@ -38,22 +39,20 @@ export async function join(
   }
 }
 
+const refusals = [ProofRefused, ProofWasUsed, JoinIdTaken, KeyInUse];
+
 async function joinOnce(deps: JoinDeps, request: JoinRequest, context: JoinContext): Promise<IssuedIdentity> {
   const since = performance.now();
   const { publicKey } = await readCsr(request.csr);
   const token = await findToken(deps, request);
-  const refusal = {
-    request,
-    token: token?.safeName ?? safeUnknownName(request.token),
-    sourceIp: context.sourceIp,
-    since,
-  };
-  const reason = whyRefused(token, request, deps.clock()) ?? (await whyUnproven(deps, token!, request));
+  const { sourceIp } = context;
+  const refusal = { request, token: token?.safeName ?? safeUnknownName(request.token), sourceIp, since };
+  const reason = whyRefused(token, request, deps.clock());
   if (reason !== undefined) return refuse(deps, { ...refusal, reason });
   try {
-    return await admit(deps, request, { token: token!, publicKey, sourceIp: context.sourceIp });
+    return await admit(deps, request, { token: token!, publicKey, sourceIp });
   } catch (error) {
-    if (!JoinIdTaken.is(error) && !KeyInUse.is(error)) throw error;
+    if (!refusals.some((one) => one.is(error))) throw error;
     return refuse(deps, { ...refusal, reason: messageOf(error) });
   }
 }
@@ -66,59 +65,58 @@ function findToken(
   return tokens.appears(token, refusalAfterMs);
 }
 
-async function whyUnproven(
-  deps: JoinDeps,
-  token: JoinToken,
-  request: JoinRequest,
-): Promise<string | undefined> {
-  const method = methodNamed(request.method);
-  if (!method) return `there is no join method ${request.method}`;
-  try {
-    await method.verify(deps, token, request);
-    return undefined;
-  } catch (error) {
-    if (ProofRefused.is(error)) return error.message;
-    throw error;
-  }
-}
-
 interface Admission {
   readonly token: JoinToken;
   readonly publicKey: string;
   readonly sourceIp: string;
 }
 
+/** Lets the method verify the proof, records that it did, and certifies. */
 async function admit(
   deps: JoinDeps,
   request: JoinRequest,
   { token, publicKey, sourceIp }: Admission,
 ): Promise<IssuedIdentity> {
-  const { method, roles, hostname, joinId, service, busKey } = request;
+  const { joinId, busKey } = request;
   const key = keyFingerprint(publicKey);
   // The id is the server's: it follows from the join id in a way that no joiner can steer, so that a retry gets the same.
   const agentId = derivedUuid('agent', caPin(deps.certifier.authorities.host.certificate), joinId);
-  const notAfter = after(deps.clock, deps.agentTtlMs).toISOString();
-  const joined = {
-    agentId,
-    method,
-    token: token.safeName,
-    roles: roles.toSorted(),
-    hostname,
-    notAfter,
-    sourceIp,
-    key,
-    ...(service === undefined ? {} : { service }),
-    ...(busKey === undefined ? {} : { busKey }),
-  };
+  const { attributes, uses } = await prove(deps, request, { token, key, agentId });
   const handled = await handle(deps.store, {
     stream: `agent/${agentId}`,
     decider: agentDecider,
-    command: { type: 'Join', joined },
+    command: { type: 'Join', joined: factOf(deps, request, { agentId, key, token, sourceIp, attributes }) },
     commandId: derivedUuid('join', joinId, key, busKey ?? ''),
-    also: (trx) => trx.insertInto('agent_key').values({ agent_id: agentId, key }).execute(),
+    also: async (trx) => {
+      await trx.insertInto('agent_key').values({ agent_id: agentId, key }).execute();
+      await useProofs(trx, agentId, { uses, at: deps.clock() });
+    },
   });
   if (await isOutdated(deps, handled)) throw JoinIdTaken();
   // What was recorded, not what is asked for: a repetition may come with another token and other roles.
   const { roles: recorded } = AgentJoined.read(handled.events[0]!);
   return issueIdentity(deps, { agentId, roles: recorded, publicKey, state: handled.state, request });
+}
+
+interface Joiner extends Pick<Established, 'attributes'>, Pick<Admission, 'token' | 'sourceIp'> {
+  readonly agentId: string;
+  readonly key: string;
+}
+
+function factOf(
+  deps: JoinDeps,
+  { method, roles, hostname, service, busKey }: JoinRequest,
+  { token, attributes, ...joiner }: Joiner,
+) {
+  return {
+    ...joiner,
+    method,
+    token: token.safeName,
+    roles: roles.toSorted(),
+    hostname,
+    notAfter: after(deps.clock, deps.agentTtlMs).toISOString(),
+    attributes: { ...attributes },
+    ...(service === undefined ? {} : { service }),
+    ...(busKey === undefined ? {} : { busKey }),
+  };
 }

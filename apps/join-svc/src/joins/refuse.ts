@@ -9,9 +9,6 @@ export const JoinWasRefused = failure(
   () => 'the join was refused: check the token, its roles and its expiry on the control plane',
 );
 
-/** Why a join method did not accept a proof. Only the record tells. */
-export const ProofRefused = failure('permission_denied', 'join.proof_refused', (reason: string) => reason);
-
 /** A refused attempt. */
 export interface Refusal {
   readonly request: Pick<JoinRequest, 'method' | 'hostname' | 'roles'>;

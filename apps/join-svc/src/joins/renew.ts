@@ -1,9 +1,9 @@
 import { type IssuedIdentity, JoinRefused, type RenewRequest } from '@postern/contracts';
 import { type AppError, derivedUuid } from '@postern/core';
 import { handle } from '@postern/event-store';
-import { type Principal, readCsr, spiffeId } from '@postern/identity';
+import { keyFingerprint, type Principal, readCsr, spiffeId } from '@postern/identity';
 import { agentDecider, AgentWasRevoked, GenerationMismatch, UnknownAgent } from '../agents/agent.ts';
-import { after, keyFingerprint } from '../authorities/certify.ts';
+import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
 import type { JoinContext } from './join.ts';

@@ -7,13 +7,16 @@ import { renew } from './renew.ts';
 /** Key requests are small; nothing here needs a large body. */
 const bodyLimit = 32 * 1024;
 
+/** A proof may be as large as the rest: signed documents and tokens of cloud providers are a few kilobytes. */
+const joinBodyLimit = 48 * 1024;
+
 export const joinRoute = route<JoinDeps>()({
   method: 'POST',
   url: '/v1/join',
   allow: 'public',
   body: JoinRequest,
   reply: IssuedIdentity,
-  bodyLimit,
+  bodyLimit: joinBodyLimit,
   handle: (deps, { body, request }) => join(deps, body, request),
 });
 

@@ -1,5 +1,10 @@
-import type { JoinRequest } from '@postern/contracts';
-import type { Clock, JsonObject } from '@postern/core';
+import { type Clock, failure, type JsonObject } from '@postern/core';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { SingleUse } from '../joins/used-proof.ts';
+
+/** Why a join method did not accept a proof. Only the record tells. */
+export const ProofRefused = failure('permission_denied', 'join.proof_refused', (reason: string) => reason);
 
 /** A join token as every method sees it. */
 export interface JoinToken {
@@ -11,21 +16,60 @@ export interface JoinToken {
   readonly spec: JsonObject;
 }
 
-/** What a method may use besides the token and the request. */
-interface MethodDeps {
+/** What methods may use besides the attempt: time, names, and services elsewhere that vouch for somebody. */
+export interface MethodDeps {
   readonly clock: Clock;
+  readonly clusterName: string;
+}
+
+/** One attempt to prove who one is. Token, roles and method fit together when a method sees it. */
+export interface Attempt<Proof = unknown> {
+  readonly token: JoinToken;
+  readonly roles: readonly string[];
+  readonly proof: Proof;
+  /** SHA-256 of the public key that is to be certified (SPKI), hex. The joiner has shown that it holds the key. */
+  readonly key: string;
+  /** Issued here for this method and key, and not used by another agent; empty where the method has no challenges. */
+  readonly challenge: string;
+}
+
+/** What a proof establishes. */
+export interface Proved {
+  /** Recorded with the join: names of things, never a secret. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** What makes this proof good for one agent only. A challenge is that by itself. */
+  readonly once?: SingleUse;
 }
 
 /**
- * One way to prove who one is. A method answers the attributes that the proof establishes, or throws `ProofRefused`; it
- * sees no database and issues no certificate.
+ * One way to prove who one is. A method answers what the proof establishes, or throws `ProofRefused`, which the joiner is not
+ * told, or something unavailable, which it is. It sees no database and issues no certificate.
  */
 export interface JoinMethod {
   readonly name: string;
-  verify(deps: MethodDeps, token: JoinToken, request: JoinRequest): Promise<JsonObject>;
+  readonly hasChallenge: boolean;
+  verify(deps: MethodDeps, attempt: Attempt): Promise<Proved>;
 }
 
-/** Declares a join method, once. */
-export function joinMethod(method: JoinMethod): JoinMethod {
-  return method;
+interface Declaration<S extends TSchema> {
+  readonly name: string;
+  /** The form of the proof; without it the method takes none. */
+  readonly proof?: S;
+  /** Whether a proof answers to a challenge. */
+  readonly hasChallenge?: boolean;
+  verify(deps: MethodDeps, attempt: Attempt<Static<S>>): Promise<Proved>;
+}
+
+const nothing = Type.Object({}, { additionalProperties: false });
+
+/** Declares a join method, once: a proof that does not have the declared form is refused before `verify` sees it. */
+export function joinMethod<S extends TSchema = typeof nothing>(declared: Declaration<S>): JoinMethod {
+  const { name, hasChallenge = false } = declared;
+  const validator = Compile(declared.proof ?? nothing);
+  const verify = async (deps: MethodDeps, { proof = {}, ...attempt }: Attempt): Promise<Proved> => {
+    if (validator.Check(proof)) return declared.verify(deps, { ...attempt, proof: proof as Static<S> });
+    const [first] = validator.Errors(proof);
+    throw ProofRefused(`the proof is malformed: ${first?.instancePath.slice(0, 80)} ${first?.message}`);
+  };
+  return { name, hasChallenge, verify };
 }

@@ -114,7 +114,14 @@ function newsOf(joins: EventStore): Pick<TestService, 'joined' | 'revoked'> {
     const version = (await joins.load(`agent/${id}`)).length + 1;
     await joins.append([{ stream: `agent/${id}`, version, id: randomUUID(), event }]);
   };
-  const certified = { method: 'token', token: '***', hostname: 'h', generation: 1, notAfter: '' };
+  const certified = {
+    method: 'token',
+    token: '***',
+    hostname: 'h',
+    generation: 1,
+    notAfter: '',
+    attributes: {},
+  };
   return {
     joined: (agentId, roles) => append(agentId, AgentJoined({ ...certified, agentId, roles: [...roles] })),
     revoked: (agentId) => append(agentId, AgentRevoked({ agentId, by: 'admin', busKeys: [] })),

@@ -37,10 +37,32 @@ export const JoinRequest = Type.Object(
     views: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{32}$' }), { maxItems: 16 })),
     /** Client-made UUID: a retry with the same one gets the same identity. */
     joinId: Type.String({ format: 'uuid' }),
+    /** What the proof answers to, where the method has challenges; as it was got from `POST /v1/join/challenge`. */
+    challenge: Type.Optional(Type.String({ maxLength: 100 })),
+    /** What the method proves with; its form is the method's. Bounded by the size of the request. */
+    proof: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   },
   { additionalProperties: false },
 );
 export type JoinRequest = Static<typeof JoinRequest>;
+
+/** `POST /v1/join/challenge`, unauthenticated. */
+export const ChallengeRequest = Type.Object(
+  {
+    method: Type.String({ maxLength: 40 }),
+    /** SHA-256 of the public key (SPKI) that is to be certified, hex: the challenge is good for no other. */
+    key: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  },
+  { additionalProperties: false },
+);
+export type ChallengeRequest = Static<typeof ChallengeRequest>;
+
+/** What a proof has to contain, once, until `expires` (RFC 3339). */
+export const JoinChallenge = Type.Object({
+  challenge: Type.String({ maxLength: 100 }),
+  expires: Type.String(),
+});
+export type JoinChallenge = Static<typeof JoinChallenge>;
 
 /** `POST /v1/renew`, with the current agent certificate. */
 export const RenewRequest = Type.Object(

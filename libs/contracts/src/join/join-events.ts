@@ -13,11 +13,11 @@ export const AuthorityCreated = defineEvent('AuthorityCreated', {
   }),
 });
 
-/** An agent proved who it is and received a certificate. Version 2 adds `service` and `busKey`. */
+/** An agent proved who it is and received a certificate. Version 2 adds `service` and `busKey`, version 3 `attributes`. */
 export const AgentJoined = defineEvent('AgentJoined', {
   context: 'join',
   summary: 'An agent proved who it is and received a certificate.',
-  v: 2,
+  v: 3,
   data: Type.Object({
     agentId: Type.String(),
     method: Type.String(),
@@ -34,9 +34,12 @@ export const AgentJoined = defineEvent('AgentJoined', {
     service: Type.Optional(Type.String()),
     /** Public key of the bus user that got a credential, which is how the bus is told to take it no more. */
     busKey: Type.Optional(Type.String()),
+    /** What the proof established, as the join method names it; empty where there was nothing but the token. */
+    attributes: Type.Record(Type.String(), Type.String()),
   }),
-  // The first version knew neither: such an agent is no service, and its bus user cannot be named.
-  upcast: { 1: (data) => data },
+  // The first version knew neither: such an agent is no service, and its bus user cannot be named. Before the third there was
+  // no method that proves anything.
+  upcast: { 1: (data) => data, 2: (data) => ({ ...data, attributes: {} }) },
 });
 
 /** An agent renewed its certificate by its own identity. Version 2 adds `busKey`. */

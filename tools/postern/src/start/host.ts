@@ -41,7 +41,7 @@ export async function joinCluster(
   role: 'Kube' | 'Discovery',
   views: readonly string[],
 ): Promise<JoinedProcess> {
-  const { config, scope, telemetry, clock, signal, joinUrls, trust, outbound } = host;
+  const { config, env, scope, telemetry, clock, signal, joinUrls, trust, outbound } = host;
   const { join: joining, dataDir } = config.teleport;
   return scope.use(
     await joinProcess({
@@ -51,6 +51,7 @@ export async function joinCluster(
       outbound,
       token: joining && new Secret(textOrFile(joining.tokenName)),
       ...(joining ? { method: joining.method } : {}),
+      env,
       roles: [role],
       hostname: nodeName(host),
       dataDir: join(dataDir, role.toLowerCase()),

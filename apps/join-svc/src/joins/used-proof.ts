@@ -1,0 +1,48 @@
+import { failure } from '@postern/core';
+import { sql, type Transaction } from 'kysely';
+import type { JoinDb, JoinStore } from '../database.ts';
+
+/** A proof that has made another agent. */
+export const ProofWasUsed = failure(
+  'already_exists',
+  'join.proof_used',
+  () => 'the proof was used by another join',
+);
+
+/** A proof that is good for one agent. */
+export interface SingleUse {
+  /** Names the proof: of the method's own choosing, without anything secret. */
+  readonly proof: string;
+  /** When it would not be accepted any more, so that nobody has to remember it; without it that is never. */
+  readonly until?: Date;
+}
+
+/** The agent that a proof has made, on whichever replica that was. */
+export async function madeBy({ db }: JoinStore, proof: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('used_proof')
+    .select('agent_id')
+    .where('proof', '=', proof)
+    .executeTakeFirst();
+  return row?.agent_id;
+}
+
+// Clocks of replicas differ, and what was accepted by one a moment ago must not look new to another.
+const graceMs = 10 * 60_000;
+
+/** Takes proofs for an agent, in the transaction that records its join; fails as ProofWasUsed where one is taken. */
+export async function useProofs(
+  trx: Transaction<JoinDb>,
+  agentId: string,
+  { uses, at }: { readonly uses: readonly SingleUse[]; readonly at: Date },
+): Promise<void> {
+  if (uses.length === 0) return;
+  const rows = uses.map(({ proof, until = null }) => ({ proof, agent_id: agentId, ends_at: until }));
+  await trx.insertInto('used_proof').values(rows).execute();
+  // Each join takes away more rows than it adds; rows that another one is taking away are left to it.
+  const ended = new Date(at.getTime() - graceMs);
+  await sql`delete from used_proof where proof in (
+    select proof from used_proof where ends_at < ${ended} order by ends_at limit 10 for update skip locked)`.execute(
+    trx,
+  );
+}
