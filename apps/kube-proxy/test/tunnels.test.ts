@@ -171,7 +171,7 @@ describe('an edge', () => {
             stream.write('ping');
           },
           refused: (status) => reject(new Error(String(status))),
-          failed: reject,
+          failed: (error) => reject(error),
         });
     });
     expect(echoed).toBe('ping');

@@ -9,6 +9,7 @@ import {
 } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import { Pool } from 'undici';
+import { OutcomeUnknown, UpstreamUnreachable } from '../forward/answers.ts';
 import { forward } from '../forward/forward.ts';
 import { HttpUpstream } from '../forward/http-upstream.ts';
 import type { Upstream } from '../forward/upstream.ts';
@@ -130,7 +131,8 @@ export class ApiFront implements AsyncDisposable {
         this.#deps.log.warn('a service did not answer', { service, reason: error.message });
         refuseApi(
           exchange.answer,
-          error.code === 'kube.upstream_unreachable' ? ServiceUnavailable(service) : error,
+          // Whoever changes something through a service names the command, and may send it again.
+          UpstreamUnreachable.is(error) || OutcomeUnknown.is(error) ? ServiceUnavailable(service) : error,
         );
       },
     });

@@ -10,11 +10,12 @@ import {
 import type { ServedClusters } from '../agent/served-clusters.ts';
 import { sentFilter } from '../filter/sent-filter.ts';
 import { type Attempt, forward } from '../forward/forward.ts';
-import { forwardUpgrade } from '../forward/upgrade.ts';
+import { forwardUpgrade, type UpgradeTurn } from '../forward/upgrade.ts';
 import type { UpgradeUpstream } from '../forward/upstream.ts';
 import { encodeSegment } from '../request/target.ts';
 import { isLongLived, upstreamTarget } from '../request/request-info.ts';
 import { AgentLocked, type LockOnAgent } from './agent-lock.ts';
+import { AgentTurns } from './agent-turns.ts';
 import { readHandshake } from '../upgrades/handshake.ts';
 import { planAsAsked } from '../upgrades/plans.ts';
 import type { GrantFor, Grants } from './grants.ts';
@@ -99,27 +100,15 @@ async function dispatchRemote(
   request: Dispatched,
   reply: Reply & { readonly via: Via },
 ): Promise<InFlight> {
-  const candidates = candidatesFor(deps, request.cluster);
-  reply.via(candidates[0]!.agentId);
-  const [first, ...others] = await Promise.all(candidates.map((agent) => attemptAt(deps, agent, request)));
-  let current = candidates[0]!;
-  current.inFlight += 1;
+  const turns = await turnsFor(deps, request, reply.via);
   return forward({
-    ...first!,
+    ...turns.begin(),
     ...reply,
     body: filterBody(request) ?? reply.body,
     endsWithEvent: request.info.verb === 'watch',
-    retry: () => {
-      deps.routes.unreachable(current.agentId);
-      current.inFlight -= 1;
-      const next = others.shift() ?? first!;
-      current = candidates[candidates.length - others.length - 1]!;
-      current.inFlight += 1;
-      reply.via(current.agentId);
-      return next;
-    },
+    retry: () => turns.next(),
     done: (error) => {
-      current.inFlight -= 1;
+      turns.end();
       reply.done(error);
     },
   });
@@ -131,19 +120,35 @@ async function upgradeRemote(
   reply: UpgradeReply & { readonly via: Via },
 ): Promise<InFlight> {
   const handshake = readHandshake(request.info, request.headers);
-  const [agent] = candidatesFor(deps, request.cluster);
-  reply.via(agent!.agentId);
-  const { upstream, request: out } = await attemptAt(deps, agent!, request);
-  agent!.inFlight += 1;
-  return forwardUpgrade({
-    ...reply,
+  const turns = await turnsFor(deps, request, reply.via);
+  const turnAt = ({ upstream, request: out }: UpgradeAttempt): UpgradeTurn => ({
     upstream,
     plans: [planAsAsked({ info: request.info, request: out, handshake })],
+  });
+  return forwardUpgrade({
+    ...turnAt(turns.begin()),
+    ...reply,
+    retry: () => turnAt(turns.next()),
+    isRepeatable: handshake.kind === 'portforward',
     done: (error) => {
-      agent!.inFlight -= 1;
+      turns.end();
       reply.done(error);
     },
   });
+}
+
+/** Every agent gets a grant of its own, and before anything is sent: trying the next one must not wait. */
+async function turnsFor(
+  deps: DispatchDeps,
+  request: Dispatched,
+  via: Via,
+): Promise<AgentTurns<UpgradeAttempt>> {
+  const agents = candidatesFor(deps, request.cluster);
+  // A lock on the agent that comes while grants are signed must find the request there.
+  via(agents[0]!.agentId);
+  const turns = agents.map(async (agent) => ({ agent, attempt: await attemptAt(deps, agent, request) }));
+  const unreachable = (agentId: string) => deps.routes.unreachable(agentId);
+  return new AgentTurns(await Promise.all(turns), { via, unreachable });
 }
 
 /** An agent that has a cluster of a registered name in its own configuration would take over the traffic of the other. */

@@ -3,11 +3,19 @@ import { type AppError, messageOf, toAppError } from '@postern/core';
 import { statusOf } from '@postern/kube';
 import type { Dispatcher } from 'undici';
 import type { Answer } from '../listen/exchange.ts';
-import { BadGateway, ClientLeft, UpstreamTimeout, UpstreamUnreachable } from './answers.ts';
+import {
+  BadGateway,
+  ClientLeft,
+  OutcomeUnknown,
+  SendAgain,
+  UpstreamTimeout,
+  UpstreamUnreachable,
+} from './answers.ts';
 import type { BodyFilter } from '../filter/body-filter.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { Traffic } from './traffic.ts';
 import type { AnswerHeaders, Upstream, UpstreamRequest } from './upstream.ts';
+import { WayBroke } from './way-broke.ts';
 
 /** One request to forward, and what is told about it. */
 export interface Forward extends Attempt {
@@ -130,20 +138,20 @@ class Flight implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#isDone) return;
-    const next = this.#mayTryAgain(error) ? this.#options.retry?.(error) : undefined;
+    const isUnsent =
+      this.#controller === undefined || (error instanceof WayBroke && error.arrival === 'nowhere');
+    const next = this.#mayTryAgain(error, isUnsent) ? this.#options.retry?.(error) : undefined;
     if (next) {
       this.#controller = undefined;
       this.start(next);
-    } else this.#finish(translate(error));
+    } else this.#finish(translate(error, isUnsent || this.#isIdempotent));
   }
 
   /** Nothing was sent, or what was sent may be sent twice. The body of a request that was begun is gone. */
-  #mayTryAgain(error: Error): boolean {
+  #mayTryAgain(error: Error, isUnsent: boolean): boolean {
     if (this.#isFlowing || this.#attempts > 4 || error.name === 'AppError') return false;
     if ((error as NodeJS.ErrnoException).code === 'UND_ERR_HEADERS_TIMEOUT') return false;
-    return this.#controller === undefined
-      ? !isStream(this.#options.body) || this.#isUnread()
-      : this.#isIdempotent;
+    return isUnsent ? !isStream(this.#options.body) || this.#isUnread() : this.#isIdempotent;
   }
 
   #count(sent: Buffer): void {
@@ -208,10 +216,13 @@ function detached(body: Readable, traffic: Traffic | undefined): Readable {
   return copy;
 }
 
-function translate(error: Error): AppError {
+/** `isSafe`: asking again cannot do anything twice. */
+function translate(error: Error, isSafe: boolean): AppError {
   if (error.name === 'AppError') return toAppError(error);
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'UND_ERR_HEADERS_TIMEOUT') return UpstreamTimeout.from(error);
   if (code?.startsWith('HPE_')) return BadGateway.from(error, 'it is not HTTP');
+  if (!isSafe) return OutcomeUnknown.from(error);
+  if (error instanceof WayBroke) return SendAgain.from(error);
   return UpstreamUnreachable.from(error, messageOf(error).slice(0, 200));
 }

@@ -6,6 +6,7 @@ import { type AppError, messageOf } from '@postern/core';
 import type { Dispatcher } from 'undici';
 import { BadGateway, UpstreamUnreachable } from './answers.ts';
 import type {
+  Arrival,
   SentRequest,
   UpgradeEvents,
   UpgradeProtocol,
@@ -60,6 +61,8 @@ export class HttpUpstream implements UpgradeUpstream {
     const { host, basePath, tls } = this.#server;
     const socket = connect({ ...tls, ALPNProtocols: ['http/1.1'] });
     const told = once(events, () => socket.destroy());
+    let arrival: Arrival = 'nowhere';
+    socket.once('secureConnect', () => (arrival = 'unknown'));
     const req = httpsRequest({
       createConnection: () => socket,
       method: request.method,
@@ -79,7 +82,7 @@ export class HttpUpstream implements UpgradeUpstream {
     );
     req.once('timeout', () => told.failed(BadGateway('it did not answer the upgrade')));
     req.once('error', (error) =>
-      told.failed(UpstreamUnreachable.from(error, messageOf(error).slice(0, 200))),
+      told.failed(UpstreamUnreachable.from(error, messageOf(error).slice(0, 200)), arrival),
     );
     req.end();
     return { destroy: () => socket.destroy() };
@@ -94,10 +97,10 @@ function once(events: UpgradeEvents, destroy: () => void) {
     isTold = true;
     tell();
   };
-  const failed = (error: AppError) =>
+  const failed = (error: AppError, arrival: Arrival = 'unknown') =>
     first(() => {
       destroy();
-      events.failed(error);
+      events.failed(error, arrival);
     });
   return {
     failed,

@@ -3,9 +3,15 @@ import type { AppError } from '@postern/core';
 import { statusBody, statusCode } from '@postern/kube';
 import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import { statusHeaders } from '../listen/refuse.ts';
-import { BadGateway, ClientLeft } from './answers.ts';
+import { BadGateway, ClientLeft, OutcomeUnknown } from './answers.ts';
 import { responseHeaders } from './response-headers.ts';
-import type { AnswerHeaders, UpgradeProtocol, UpgradeUpstream, UpstreamRequest } from './upstream.ts';
+import type {
+  AnswerHeaders,
+  Arrival,
+  UpgradeProtocol,
+  UpgradeUpstream,
+  UpstreamRequest,
+} from './upstream.ts';
 
 /** The client of an upgrade. One that has no `cut` is closed without a word once it has switched. */
 export interface UpgradeClient extends UpgradeAnswer {
@@ -35,12 +41,20 @@ export interface Refusal {
 
 type Refused = Omit<Refusal, 'body'> & { readonly body: Readable };
 
-/** An upgrade to forward. */
-export interface Upgrade {
+/** Who is asked for an upgrade, and how. */
+export interface UpgradeTurn {
   readonly upstream: UpgradeUpstream;
-  readonly client: UpgradeClient;
   /** Tried in turn, as long as `triesNext` says so of the refusal. */
   readonly plans: readonly UpgradePlan[];
+}
+
+/** An upgrade to forward. */
+export interface Upgrade extends UpgradeTurn {
+  readonly client: UpgradeClient;
+  /** Whom to ask when nothing of the request has reached this upstream, or asking twice does nothing twice. */
+  readonly retry?: () => UpgradeTurn | undefined;
+  /** Whether asking twice does nothing twice: so for forwarded ports, and not for commands. */
+  readonly isRepeatable?: boolean;
   readonly triesNext?: (refusal: Refusal, plan: UpgradePlan) => boolean;
   /** Told once with the status that the client got, and what the upstream said with it. */
   readonly begun: (status: number, headers: AnswerHeaders) => void;
@@ -50,6 +64,7 @@ export interface Upgrade {
 
 const maxRefusalBytes = 65_536;
 const lingerMs = 30_000;
+const maxTurns = 4;
 
 /**
  * Forwards an upgrade over a connection of its own. The two sides are joined only after a 101 that switches to what was
@@ -70,7 +85,9 @@ export function joinBytes(client: Duplex, upstream: Duplex): void {
 
 class UpgradeFlight {
   readonly #options: Upgrade;
-  readonly #plans: UpgradePlan[];
+  #upstream: UpgradeUpstream;
+  #plans: UpgradePlan[];
+  #turns = 1;
   #attempt: { destroy(): void } | undefined;
   #isAnswered = false;
   #isDone = false;
@@ -79,6 +96,7 @@ class UpgradeFlight {
 
   constructor(options: Upgrade) {
     this.#options = options;
+    this.#upstream = options.upstream;
     this.#plans = [...options.plans];
     options.client.onClose(() =>
       this.#finish(this.#cutBy ?? (this.#hasUpstreamEnded ? undefined : ClientLeft())),
@@ -100,15 +118,27 @@ class UpgradeFlight {
   #try(): void {
     const plan = this.#plans.shift()!;
     let attempt: { destroy(): void } | undefined;
-    attempt = this.#options.upstream.upgrade(plan.request, plan.protocol, {
+    attempt = this.#upstream.upgrade(plan.request, plan.protocol, {
       joined: (headers, stream) => this.#joined(plan, headers, stream),
       refused: (status, headers, body) => {
         void this.#readRefusal(plan, { status, headers, body }, () => attempt?.destroy());
       },
-      failed: (error) => this.#fail(error),
+      failed: (error, arrival) => this.#failed(error, arrival),
     });
     this.#attempt = attempt;
     if (this.#isDone) attempt.destroy();
+  }
+
+  #failed(error: AppError, arrival: Arrival): void {
+    if (this.#isAnswered || this.#isDone) return;
+    const isSafe = arrival === 'nowhere' || this.#options.isRepeatable === true;
+    if (BadGateway.is(error)) return this.#fail(error);
+    const next = isSafe && this.#turns < maxTurns ? this.#options.retry?.() : undefined;
+    if (!next) return this.#fail(isSafe ? error : OutcomeUnknown.from(error));
+    this.#turns += 1;
+    this.#upstream = next.upstream;
+    this.#plans = [...next.plans];
+    this.#try();
   }
 
   async #readRefusal(plan: UpgradePlan, refused: Refused, destroy: () => void): Promise<void> {

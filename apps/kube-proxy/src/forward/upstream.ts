@@ -18,12 +18,15 @@ export type UpgradeProtocol = 'websocket' | 'SPDY/3.1';
 
 export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
+/** How far a request came that failed: `nowhere` means that nobody can have acted on it. */
+export type Arrival = 'nowhere' | 'unknown';
+
 export interface UpgradeEvents {
   /** It switched to what was asked for. What the server sent behind its head is the first that the stream gives. */
   joined(headers: AnswerHeaders, stream: Duplex): void;
   /** It answered instead, with a final status. The body is to be read or destroyed. */
   refused(status: number, headers: AnswerHeaders, body: Readable): void;
-  failed(error: AppError): void;
+  failed(error: AppError, arrival: Arrival): void;
 }
 
 /** A request rebuilt from attributes. */

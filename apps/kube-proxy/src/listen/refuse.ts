@@ -9,7 +9,8 @@ export function refuseKube(answer: Answer, error: AppError): void {
 
 /** Headers of a refusal. Clients of Kubernetes wait and try again by themselves when they are told how long. */
 export function statusHeaders(error: AppError): string[] {
-  return ['content-type', 'application/json', ...(statusCode(error) === 429 ? ['retry-after', '1'] : [])];
+  const isForNow = statusCode(error) === 429 || error.code === 'kube.send_again';
+  return ['content-type', 'application/json', ...(isForNow ? ['retry-after', '1'] : [])];
 }
 
 /** The same for a client that reads aggregated discovery: kubectl does not read a Status there, but prints plain text. */

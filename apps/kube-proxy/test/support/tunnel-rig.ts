@@ -30,6 +30,8 @@ export interface TestAgent extends AsyncDisposable {
   isFrozen: boolean;
   /** What it does with requests; answers at once unless a test says otherwise. */
   serve: (exchange: Exchange) => void;
+  /** What it says with a switch to another protocol, name and value in turn; it then gives back what it gets. */
+  switches: string[];
 }
 
 /** What a request through a tunnel was answered. */
@@ -114,6 +116,7 @@ export class TunnelRig implements AsyncDisposable {
         answer.begin(200, ['content-type', 'text/plain']);
         answer.sink.end(Buffer.from(id));
       },
+      switches: [],
       [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
     };
     const handlers = {
@@ -122,7 +125,7 @@ export class TunnelRig implements AsyncDisposable {
         agent.serve(exchange);
       },
       upgrade: ({ answer }: { answer: { join(protocol: string, headers: string[]): Duplexed } }) => {
-        const stream = answer.join('websocket', []);
+        const stream = answer.join('websocket', agent.switches);
         stream.pipe(stream);
       },
     };

@@ -7,10 +7,10 @@ import type {
   UpgradeUpstream,
   UpstreamRequest,
 } from '../../forward/upstream.ts';
+import { WayBroke } from '../../forward/way-broke.ts';
 import type { AgentTunnels } from './agent-tunnels.ts';
 import type { EdgeDirectory } from './edge-directory.ts';
 import type { PeerTunnels } from './peer-tunnels.ts';
-import { TunnelBroke } from './tunnel-call.ts';
 import type { TunnelUpstream } from './tunnel-upstream.ts';
 
 export interface AgentReachDeps {
@@ -73,7 +73,7 @@ class Way implements UpgradeUpstream {
         const upstream = await this.#elsewhere();
         if (!isGivenUp) attempt = upstream.upgrade(request, protocol, events);
       } catch (error) {
-        if (!isGivenUp) events.failed(toAppError(error));
+        if (!isGivenUp) events.failed(toAppError(error), 'nowhere');
       }
     };
     void begin();
@@ -90,7 +90,7 @@ class Way implements UpgradeUpstream {
     try {
       upstream = await this.#elsewhere();
     } catch (error) {
-      handler.onResponseError?.(unsent, new TunnelBroke(messageOf(error), { cause: error }));
+      handler.onResponseError?.(unsent, new WayBroke(messageOf(error), 'nowhere', { cause: error }));
       return;
     }
     upstream.dispatch(request, handler);

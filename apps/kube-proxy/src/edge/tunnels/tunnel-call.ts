@@ -3,18 +3,15 @@ import { AppError, toAppError } from '@postern/core';
 import {
   type AnswerHead,
   ProtocolBroken,
+  TooManyStreams,
   type StreamEvents,
   type Tunnel,
   type TunnelStream,
 } from '@postern/tunnel';
 import type { Dispatcher } from 'undici';
 import { ClientLeft } from '../../forward/answers.ts';
-import type { AnswerHeaders, SentRequest } from '../../forward/upstream.ts';
-
-/** A tunnel that broke under a request. What had not begun may be tried elsewhere, which an answer of the agent may not. */
-export class TunnelBroke extends Error {
-  override readonly name = 'TunnelBroke';
-}
+import type { AnswerHeaders, Arrival, SentRequest } from '../../forward/upstream.ts';
+import { WayBroke } from '../../forward/way-broke.ts';
 
 /** What is told about a call beside its handler. */
 export interface CallWatch {
@@ -101,7 +98,7 @@ export class TunnelCall implements StreamEvents, Dispatcher.DispatchController {
 
   reset(error: AppError): void {
     this.#watch.heard();
-    this.lose(isOfTunnel(error) ? new TunnelBroke(error.message, { cause: error }) : error);
+    this.lose(isOfTunnel(error) ? new WayBroke(error.message, arrivalOf(error), { cause: error }) : error);
   }
 
   drain(): void {
@@ -143,7 +140,14 @@ export class TunnelCall implements StreamEvents, Dispatcher.DispatchController {
 
 /** Errors of the tunnel itself, and not of who answers through it. */
 function isOfTunnel({ code }: AppError): boolean {
-  return (code.startsWith('tunnel.') && code !== ProtocolBroken.code) || code === 'edge.agent_not_here';
+  return (code.startsWith('tunnel.') && code !== ProtocolBroken.code) || code === notHere;
+}
+
+const notHere = 'edge.agent_not_here';
+
+/** How far a request came whose stream was reset. Some resets say that it was never looked at. */
+export function arrivalOf({ code }: AppError): Arrival {
+  return code === notHere || code === TooManyStreams.code ? 'nowhere' : 'unknown';
 }
 
 /** A head that says nothing of a body has none, at the other end. */

@@ -9,7 +9,8 @@ import type {
   UpgradeUpstream,
   UpstreamRequest,
 } from '../../forward/upstream.ts';
-import { TunnelBroke, TunnelCall } from './tunnel-call.ts';
+import { WayBroke } from '../../forward/way-broke.ts';
+import { TunnelCall } from './tunnel-call.ts';
 import { UpgradeAttempt } from './upgrade-attempt.ts';
 
 /** The agent takes requests in and answers nothing, not even when it is asked whether it is there. */
@@ -71,8 +72,7 @@ export class TunnelUpstream implements UpgradeUpstream {
     try {
       call.send(this.tunnel, this.#to, request);
     } catch (error) {
-      this.#waiting.delete(call);
-      handler.onResponseError?.(call, broken(error));
+      call.lose(broken(error));
     }
   }
 
@@ -120,7 +120,7 @@ export class TunnelUpstream implements UpgradeUpstream {
 
   #becomeSilent(quietMs: number): void {
     this.#isSilent = true;
-    const error = new TunnelBroke(AgentSilent(quietMs).message);
+    const error = new WayBroke(AgentSilent(quietMs).message, 'unknown');
     for (const call of this.#waiting) if (call.isIdempotent && !call.isLongLived) call.lose(error);
     for (const attempt of this.#upgrades) attempt.fail(AgentSilent(quietMs));
   }
@@ -146,5 +146,5 @@ export class TunnelUpstream implements UpgradeUpstream {
 /** Nothing was sent, so that whatever it was may be tried elsewhere; unless the request itself is at fault. */
 function broken(error: unknown): Error {
   const isRequest = error instanceof AppError && error.kind === 'invalid_argument';
-  return isRequest ? error : new TunnelBroke(messageOf(error), { cause: error });
+  return isRequest ? error : new WayBroke(messageOf(error), 'nowhere', { cause: error });
 }

@@ -8,8 +8,8 @@ import {
   type TunnelStream,
 } from '@postern/tunnel';
 import { BadGateway, UpstreamUnreachable } from '../../forward/answers.ts';
-import type { UpgradeEvents } from '../../forward/upstream.ts';
-import { recordOf } from './tunnel-call.ts';
+import type { Arrival, UpgradeEvents } from '../../forward/upstream.ts';
+import { arrivalOf, recordOf } from './tunnel-call.ts';
 
 const timeoutMs = 35_000;
 
@@ -33,7 +33,7 @@ export class UpgradeAttempt implements StreamEvents {
     try {
       this.#stream = tunnel.open(head, this);
     } catch (error) {
-      queueMicrotask(() => this.fail(UpstreamUnreachable.from(error, messageOf(error))));
+      queueMicrotask(() => this.fail(UpstreamUnreachable.from(error, messageOf(error)), 'nowhere'));
     }
   }
 
@@ -55,7 +55,7 @@ export class UpgradeAttempt implements StreamEvents {
   }
 
   reset(error: AppError): void {
-    this.fail(UpstreamUnreachable.from(error, error.message));
+    this.fail(UpstreamUnreachable.from(error, error.message), arrivalOf(error));
   }
 
   drain(): void {
@@ -63,10 +63,10 @@ export class UpgradeAttempt implements StreamEvents {
   }
 
   /** Gives the attempt up and says why. */
-  fail(error: AppError): void {
+  fail(error: AppError, arrival: Arrival = 'unknown'): void {
     if (!this.#settle()) return;
     this.#destroy(error);
-    this.#events.failed(error);
+    this.#events.failed(error, arrival);
   }
 
   destroy(): void {
