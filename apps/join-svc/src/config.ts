@@ -1,4 +1,4 @@
-import { common, type ConfigOf, duration, list, optional, secretFile, text } from '@postern/config';
+import { common, type ConfigOf, duration, flag, list, optional, secretFile, text } from '@postern/config';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -42,6 +42,30 @@ export const joinConfig = {
     list('POSTERN_BUS_PUBLIC_URL', {
       summary:
         'URLs of the bus as agents reach it, such as wss://<edge>/v1/bus; POSTERN_NATS_URL where absent',
+    }),
+  ),
+  kubeconfigFile: optional(
+    text('POSTERN_KUBECONFIG', {
+      summary: 'kubeconfig of the API server that reviews tokens; that of the pod where absent',
+    }),
+  ),
+  podHost: optional(
+    text('KUBERNETES_SERVICE_HOST', { summary: 'set by Kubernetes: the API server of the pod we run in' }),
+  ),
+  podPort: optional(text('KUBERNETES_SERVICE_PORT', { summary: 'set by Kubernetes: its port' })),
+  issuerCaFile: optional(
+    text('POSTERN_ISSUER_CA_FILE', {
+      summary:
+        'file with authorities (PEM) that OIDC issuers of service account tokens may have instead of the public ones',
+    }),
+  ),
+  issuerAllowLoopback: flag('POSTERN_ISSUER_ALLOW_LOOPBACK', {
+    summary: 'whether OIDC issuers may be on this machine, for a trial',
+    fallback: 'no',
+  }),
+  ec2CertificatesDir: optional(
+    text('POSTERN_EC2_CERTIFICATES_DIR', {
+      summary: 'folder with <region>.pem for regions of AWS whose certificates this version does not know',
     }),
   ),
   agentTtlMs: duration('POSTERN_AGENT_CERT_TTL', {

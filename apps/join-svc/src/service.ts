@@ -26,6 +26,7 @@ import { keepRevocations } from './bus/revocations.ts';
 import { sayGoodbye } from './bus/say-goodbye.ts';
 import { JoinLimiter } from './joins/limiter.ts';
 import { tokenList, type TokenView } from './joins/tokens.ts';
+import { type MethodSettings, openMethodDeps } from './method-deps.ts';
 import { routes } from './routes.ts';
 
 /** What join-svc runs on. */
@@ -50,15 +51,23 @@ export interface JoinService extends AsyncDisposable {
 
 export type JoinServiceConfig = Omit<
   JoinConfig,
-  'postgresUrl' | 'listen' | 'diagListen' | 'telemetry' | 'busOperator' | 'busCaFile' | 'natsReplicas'
-> & {
-  /** Copies of each JetStream stream; 1 where absent. */
-  readonly natsReplicas?: number;
-  /** PEM of the authority of the bus, for joiners. */
-  readonly busCa?: string | undefined;
-  /** Milliseconds after which a refused join is answered, whatever the reason. */
-  readonly refusalAfterMs?: number;
-};
+  | 'postgresUrl'
+  | 'listen'
+  | 'diagListen'
+  | 'telemetry'
+  | 'busOperator'
+  | 'busCaFile'
+  | 'natsReplicas'
+  | keyof MethodSettings
+> &
+  Partial<MethodSettings> & {
+    /** Copies of each JetStream stream; 1 where absent. */
+    readonly natsReplicas?: number;
+    /** PEM of the authority of the bus, for joiners. */
+    readonly busCa?: string | undefined;
+    /** Milliseconds after which a refused join is answered, whatever the reason. */
+    readonly refusalAfterMs?: number;
+  };
 
 const refusalAfterMs = 1_000;
 
@@ -79,6 +88,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
   const revocations = opening.use(keepRevocations({ store, operator: deps.operator, telemetry, clock }));
   const parking = opening.use(openParking({ store, telemetry }));
   const events = openEventDesk({ store, bus, parking });
+  const methods = opening.use(await openMethodDeps({ clock, telemetry }, config));
   const views = opening.use(openViews({ bus, agentId, clock }, config));
   const server = opening.use(
     httpServer<JoinDeps>({
@@ -97,7 +107,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         ...views.known,
         limiter: new JoinLimiter(clock),
         challenges: openChallenges(config.key, clock),
-        methods: { clock, clusterName: config.clusterName },
+        methods,
         busAccess: busAccessIssuer(config, { telemetry, clock }),
         revocations,
         sayGoodbye: (id) => sayGoodbye(bus, id),

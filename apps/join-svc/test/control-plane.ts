@@ -218,6 +218,7 @@ export interface JoinBody {
   readonly csr: string;
   readonly busKey: string;
   readonly joinId: string;
+  readonly proof?: Readonly<Record<string, unknown>>;
 }
 
 /** A join request by token; `csr` is made for the occasion unless given. */

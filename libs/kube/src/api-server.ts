@@ -143,7 +143,7 @@ function tlsOptions(url: URL, settings: ApiServerSettings, rules: ApiServerRules
 }
 
 /** Resolves a name and gives only addresses that may be connected to: what was checked is what is used. */
-function guardedLookup({ mayConnect }: ApiServerRules): LookupFunction {
+export function guardedLookup({ mayConnect }: ApiServerRules): LookupFunction {
   return (hostname, options, callback) => {
     systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, []);

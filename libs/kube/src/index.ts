@@ -3,6 +3,7 @@ export {
   ApiServer,
   type ApiServerRules,
   type ApiServerSettings,
+  guardedLookup,
   InvalidServer,
 } from './api-server.ts';
 export { inClusterSettings, serviceAccountDir } from './in-cluster.ts';
@@ -14,5 +15,12 @@ export {
   tokenFileSource,
 } from './credentials.ts';
 export { checkHealth, type ClusterCondition, type HealthCheck } from './health.ts';
-export { ApiServerUnreachable, readVersion } from './probe.ts';
+export {
+  ApiServerUnreachable,
+  ask,
+  objectOf,
+  type ProbeAnswer,
+  type Question,
+  readVersion,
+} from './probe.ts';
 export { statusBody, statusCode, type StatusDetails, statusOf } from './status.ts';

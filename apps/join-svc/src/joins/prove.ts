@@ -46,6 +46,6 @@ export async function prove(
   return established(await method.verify(deps.methods, { ...attempt, challenge }), use);
 }
 
-function established({ attributes, once }: Proved, ...uses: SingleUse[]): Established {
-  return { attributes, uses: once ? [...uses, once] : uses };
+function established({ attributes, once = [] }: Proved, ...uses: SingleUse[]): Established {
+  return { attributes, uses: [...uses, ...once] };
 }

@@ -1,8 +1,10 @@
+import { ec2Method } from './ec2/ec2-method.ts';
+import { kubernetesMethod } from './kubernetes/kubernetes-method.ts';
 import type { JoinMethod } from './method.ts';
 import { tokenMethod } from './token.ts';
 
 /** Every way to join. One file each, and one line here. */
-export const joinMethods: readonly JoinMethod[] = [tokenMethod];
+export const joinMethods: readonly JoinMethod[] = [tokenMethod, kubernetesMethod, ec2Method];
 
 /** The method of this name. */
 export function methodNamed(name: string): JoinMethod | undefined {

@@ -2,6 +2,9 @@ import { type Clock, failure, type JsonObject } from '@postern/core';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { SingleUse } from '../joins/used-proof.ts';
+import type { RegionKeys } from './ec2/aws-certificates.ts';
+import type { IssuerKeys } from './kubernetes/issuer-keys.ts';
+import type { TokenReviewer } from './kubernetes/token-review.ts';
 
 /** Why a join method did not accept a proof. Only the record tells. */
 export const ProofRefused = failure('permission_denied', 'join.proof_refused', (reason: string) => reason);
@@ -20,6 +23,12 @@ export interface JoinToken {
 export interface MethodDeps {
   readonly clock: Clock;
   readonly clusterName: string;
+  readonly kubernetes: {
+    /** The API server of the cluster we run in, where there is one. */
+    readonly reviewer: TokenReviewer | undefined;
+    readonly issuers: IssuerKeys;
+  };
+  readonly ec2: { readonly keyOf: RegionKeys };
 }
 
 /** One attempt to prove who one is. Token, roles and method fit together when a method sees it. */
@@ -38,7 +47,7 @@ export interface Proved {
   /** Recorded with the join: names of things, never a secret. */
   readonly attributes: Readonly<Record<string, string>>;
   /** What makes this proof good for one agent only. A challenge is that by itself. */
-  readonly once?: SingleUse;
+  readonly once?: readonly SingleUse[];
 }
 
 /**
