@@ -1,3 +1,7 @@
+export { type AwsPrincipal, type AwsRole, sessionOf } from './aws/accounts.ts';
+export { type AwsRig, startAws, type StsCall } from './aws/aws-rig.ts';
+export { type Misbehaviour, misbehaviours } from './aws/misbehaviour.ts';
+export { type IssuedKey, type SignedRequest, signRequest } from './aws/signature.ts';
 export { type FixedClock, fixedClock } from './clock.ts';
 export {
   type FakeCluster,

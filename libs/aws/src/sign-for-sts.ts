@@ -1,0 +1,95 @@
+import { type Clock, failure, messageOf } from '@postern/core';
+import { type Environment, regionOf } from './region.ts';
+import { globalStsHost, type StsHost, stsHostOf } from './sts-hosts.ts';
+
+/** No credentials of AWS were found where the SDKs look for them. */
+export const NoAwsCredentials = failure(
+  'unavailable',
+  'aws.no_credentials',
+  (why: string) =>
+    `no AWS credentials were found in the environment, the shared files, a web identity, the container or the instance: ${why}`,
+);
+
+/** A region whose STS is not known here, or has no FIPS host. */
+export const UnknownStsRegion = failure(
+  'invalid_argument',
+  'aws.unknown_sts_region',
+  (region: string, kind: string) =>
+    `the region ${JSON.stringify(region.slice(0, 40))} has no ${kind} host that is known here: set AWS_REGION to one that has`,
+);
+
+/** A request as it is to be signed. */
+export interface Unsigned {
+  readonly method: string;
+  readonly body: string;
+  /** Signed, all of them; host, date and token are added. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A signed request to STS. */
+export interface SignedStsRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+interface SigningContext {
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Signs a request to the STS of this process's region with the credentials of this process; nothing is sent. */
+export async function signForSts(
+  { method, body, headers }: Unsigned,
+  { env, clock, signal }: SigningContext,
+): Promise<SignedStsRequest> {
+  const { host, region } = await hostFor(env, signal);
+  const credentials = await findCredentials(region);
+  const [{ SignatureV4 }, { Sha256 }] = await Promise.all([
+    import('@smithy/signature-v4'),
+    import('@aws-crypto/sha256-js'),
+  ]);
+  const signer = new SignatureV4({
+    service: 'sts',
+    region,
+    credentials,
+    sha256: Sha256,
+    // The hash of the body is part of the signature with or without a header that repeats it.
+    applyChecksum: false,
+  });
+  const request = {
+    method,
+    protocol: 'https:',
+    hostname: host,
+    path: '/',
+    headers: { ...headers, host },
+    body,
+  };
+  const signed = await signer.sign(request, { signingDate: clock() });
+  return { method, url: `https://${host}/`, headers: lowerCased(signed.headers), body };
+}
+
+async function hostFor(env: Environment, signal?: AbortSignal): Promise<StsHost> {
+  const isFips = env['AWS_USE_FIPS_ENDPOINT']?.toLowerCase() === 'true';
+  const region = await regionOf(env, signal);
+  if (region === undefined && !isFips) return globalStsHost;
+  const found = stsHostOf(region ?? globalStsHost.region, { isFips });
+  if (!found) throw UnknownStsRegion(region ?? '', isFips ? 'FIPS STS' : 'STS');
+  return found;
+}
+
+/** By the chain of the SDKs: variables, shared files, web identity (IRSA), container, instance. */
+async function findCredentials(region: string) {
+  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
+  try {
+    return await defaultProvider({ clientConfig: { region } })();
+  } catch (error) {
+    throw NoAwsCredentials.from(error, messageOf(error));
+  }
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}

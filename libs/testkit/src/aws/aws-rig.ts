@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { AwsAccounts } from './accounts.ts';
+import { answerAsInstanceMetadata, credentialsDocument, type Instance } from './instance-metadata.ts';
+import { type Misbehaviour } from './misbehaviour.ts';
+import type { SignedRequest } from './signature.ts';
+import { answerAsSts, formatAnswer } from './sts.ts';
+import type { KeySet } from './web-identity.ts';
+
+/** A request that STS got, and how it answered. */
+export interface StsCall extends SignedRequest {
+  readonly action: string;
+  readonly status: number;
+}
+
+/** A little AWS on this machine, which believes signatures as the real one does and may be told to misbehave. */
+export interface AwsRig extends AsyncDisposable {
+  readonly stsUrl: string;
+  /** Instance metadata, for `AWS_EC2_METADATA_SERVICE_ENDPOINT`. */
+  readonly metadataUrl: string;
+  /** For `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the credentials of the instance's role, to a container. */
+  readonly containerCredentialsUrl: string;
+  readonly accounts: AwsAccounts;
+  readonly issuers: Map<string, KeySet>;
+  readonly instance: Instance;
+  /** Every request to STS so far. */
+  readonly stsCalls: StsCall[];
+  /** How the next requests to STS are answered; then how all of them are, where `always` is set. */
+  readonly next: Misbehaviour[];
+  always: Misbehaviour | undefined;
+  clock: () => Date;
+}
+
+/** Starts a little AWS on loopback. */
+export async function startAws(): Promise<AwsRig> {
+  await using scope = new AsyncDisposableStack();
+  const rig = {
+    accounts: new AwsAccounts(),
+    issuers: new Map<string, KeySet>(),
+    instance: { documents: new Map<string, string>() } as Instance,
+    stsCalls: [] as StsCall[],
+    next: [] as Misbehaviour[],
+    always: undefined as Misbehaviour | undefined,
+    clock: () => new Date(),
+  };
+  const answerSts = async (request: IncomingMessage, response: ServerResponse) => {
+    const asked = await read(request);
+    const answer = answerAsSts(asked, rig);
+    rig.stsCalls.push({ ...asked, action: answer.action, status: answer.status });
+    const { type, text } = formatAnswer(answer, asked.headers['accept']);
+    const misbehave = rig.next.shift() ?? rig.always;
+    if (misbehave) misbehave(response, text);
+    else response.writeHead(answer.status, { 'content-type': type }).end(text);
+  };
+  const stsUrl = await listen(scope, (request, response) => void answerSts(request, response));
+  const metadataUrl = await listen(scope, (request, response) => {
+    const { key } = rig.instance.role ?? {};
+    if (request.url === '/container' && key)
+      return void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(JSON.stringify(credentialsDocument(key)));
+    answerAsInstanceMetadata(request, response, rig.instance);
+  });
+  const open = scope.move();
+  return Object.assign(rig, {
+    stsUrl,
+    metadataUrl,
+    containerCredentialsUrl: `${metadataUrl}/container`,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  });
+}
+
+async function listen(scope: AsyncDisposableStack, listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  scope.defer(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function read(request: IncomingMessage): Promise<SignedRequest> {
+  const body = Buffer.concat(await request.toArray()).toString('utf8');
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+  );
+  return { method: request.method ?? '', target: request.url ?? '', headers, body };
+}
