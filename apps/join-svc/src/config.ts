@@ -68,6 +68,12 @@ export const joinConfig = {
       summary: 'folder with <region>.pem for regions of AWS whose certificates this version does not know',
     }),
   ),
+  stsEndpoint: optional(
+    text('POSTERN_STS_ENDPOINT', {
+      summary:
+        'where to ask AWS STS instead of the public host that a joiner signed for, such as a private endpoint: https://host',
+    }),
+  ),
   agentTtlMs: duration('POSTERN_AGENT_CERT_TTL', {
     summary: 'how long certificates of agents and services live',
     fallback: '24h',

@@ -7,6 +7,7 @@ import { ApiServer, type ApiServerSettings, inClusterSettings } from '@postern/k
 import type { Telemetry } from '@postern/telemetry';
 import type { JoinConfig } from './config.ts';
 import { regionKeys } from './methods/ec2/aws-certificates.ts';
+import { openSts } from './methods/iam/ask-sts.ts';
 import { jsonFetcher } from './methods/kubernetes/fetch-json.ts';
 import { issuerKeys } from './methods/kubernetes/issuer-keys.ts';
 import { type TokenReviewer, tokenReviewer } from './methods/kubernetes/token-review.ts';
@@ -15,7 +16,13 @@ import type { MethodDeps } from './methods/method.ts';
 /** What the operator says about those who vouch for joiners. */
 export type MethodSettings = Pick<
   JoinConfig,
-  'kubeconfigFile' | 'podHost' | 'podPort' | 'issuerCaFile' | 'issuerAllowLoopback' | 'ec2CertificatesDir'
+  | 'kubeconfigFile'
+  | 'podHost'
+  | 'podPort'
+  | 'issuerCaFile'
+  | 'issuerAllowLoopback'
+  | 'ec2CertificatesDir'
+  | 'stsEndpoint'
 >;
 
 interface OpeningDeps {
@@ -23,7 +30,7 @@ interface OpeningDeps {
   readonly telemetry: Telemetry;
 }
 
-/** Opens what join methods ask: an API server, issuers of tokens, the certificates of AWS. Closing it closes connections. */
+/** Opens what join methods ask: STS, an API server, issuers of tokens, the certificates of AWS. Closing it closes connections. */
 export async function openMethodDeps(
   { clock, telemetry }: OpeningDeps,
   { clusterName, ...settings }: Partial<MethodSettings> & Pick<JoinConfig, 'clusterName'>,
@@ -33,10 +40,12 @@ export async function openMethodDeps(
   const ca = issuerCaFile === undefined ? undefined : await readFile(issuerCaFile, 'utf8');
   const fetchJson = opening.use(jsonFetcher({ allowLoopback, ca }));
   const reviewer = await openReviewer(clusterName, settings, { clock, scope: opening });
+  const sts = opening.use(openSts({ clock, telemetry, endpoint: settings.stsEndpoint }));
   const open = opening.move();
   return {
     clock,
     clusterName,
+    sts,
     kubernetes: { reviewer, issuers: issuerKeys({ clock, fetchJson, telemetry }) },
     ec2: { keyOf: regionKeys(ec2CertificatesDir === undefined ? {} : certificatesIn(ec2CertificatesDir)) },
     [Symbol.asyncDispose]: () => open.disposeAsync(),

@@ -118,6 +118,7 @@ async function startReplica(
     adminIdentityFile: undefined,
     busAccountSeed: operator && new Secret(operator.accountSeed),
     busServers: undefined,
+    stsEndpoint: undefined,
     agentTtlMs: 86_400_000,
     userTtlMs: 43_200_000,
     refusalAfterMs: 300,

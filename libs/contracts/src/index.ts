@@ -58,6 +58,8 @@ export {
   ServedClustersReply,
   ServedClusterView,
 } from './inventory/inventory-api.ts';
+export { accountOf, arnMatches } from './aws-arn-pattern.ts';
+export { callerIdentity, signedHeadersOf } from './join/caller-identity.ts';
 export {
   BusAccess,
   ChallengeRequest,

@@ -81,7 +81,7 @@ async function admit(
   const key = keyFingerprint(publicKey);
   // The id is the server's: it follows from the join id in a way that no joiner can steer, so that a retry gets the same.
   const agentId = derivedUuid('agent', caPin(deps.certifier.authorities.host.certificate), joinId);
-  const { attributes, uses } = await prove(deps, request, { token, key, agentId });
+  const { attributes, uses } = await prove(deps, request, { token, key, agentId, sourceIp });
   const handled = await handle(deps.store, {
     stream: `agent/${agentId}`,
     decider: agentDecider,

@@ -11,6 +11,7 @@ export interface Joining {
   readonly key: string;
   /** The agent that it would become, or is already. */
   readonly agentId: string;
+  readonly sourceIp: string;
 }
 
 /** What a proof established, and what must not establish anything again. */
@@ -27,11 +28,11 @@ export interface Established {
 export async function prove(
   deps: JoinDeps,
   { method: name, roles, proof, challenge }: JoinRequest,
-  { token, key, agentId }: Joining,
+  { token, key, agentId, sourceIp }: Joining,
 ): Promise<Established> {
   const method = methodNamed(name);
   if (!method) throw ProofRefused(`there is no join method ${name}`);
-  const attempt = { token, roles, proof, key, challenge: '' };
+  const attempt = { token, roles, sourceIp, proof, key, challenge: '' };
   if (!method.hasChallenge) {
     if (challenge !== undefined) throw ProofRefused(`the method ${name} has no challenges`);
     return established(await method.verify(deps.methods, attempt));

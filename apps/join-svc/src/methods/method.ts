@@ -3,6 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { SingleUse } from '../joins/used-proof.ts';
 import type { RegionKeys } from './ec2/aws-certificates.ts';
+import type { Sts } from './iam/ask-sts.ts';
 import type { IssuerKeys } from './kubernetes/issuer-keys.ts';
 import type { TokenReviewer } from './kubernetes/token-review.ts';
 
@@ -23,6 +24,7 @@ export interface JoinToken {
 export interface MethodDeps {
   readonly clock: Clock;
   readonly clusterName: string;
+  readonly sts: Pick<Sts, 'ask'>;
   readonly kubernetes: {
     /** The API server of the cluster we run in, where there is one. */
     readonly reviewer: TokenReviewer | undefined;
@@ -35,6 +37,7 @@ export interface MethodDeps {
 export interface Attempt<Proof = unknown> {
   readonly token: JoinToken;
   readonly roles: readonly string[];
+  readonly sourceIp: string;
   readonly proof: Proof;
   /** SHA-256 of the public key that is to be certified (SPKI), hex. The joiner has shown that it holds the key. */
   readonly key: string;

@@ -1,11 +1,12 @@
 import { failure } from '@postern/core';
 import { ec2Method } from './ec2.ts';
+import { iamMethod } from './iam.ts';
 import { kubernetesMethod } from './kubernetes.ts';
 import type { ProvingMethod } from './method.ts';
 import { tokenMethod } from './token.ts';
 
 /** Every way to join that a process knows. One file each, and one line here. */
-const methods: readonly ProvingMethod[] = [tokenMethod, kubernetesMethod, ec2Method];
+const methods: readonly ProvingMethod[] = [tokenMethod, iamMethod, kubernetesMethod, ec2Method];
 
 /** A configuration asks for a join method that no agent has. */
 export const UnknownJoinMethod = failure(

@@ -51,6 +51,8 @@ export interface KindDeclaration<Spec> {
   readonly secretName?: boolean;
   /** Validates the spec strictly (use `Fields`, end with `end()`) and fills in the defaults of the version. */
   normalize(doc: ResourceDocument, ctx: KindContext): Resource<Spec>;
+  /** What about a resource is allowed and yet worth a second look, one sentence each. */
+  warnings?(resource: Resource<Spec>): string[];
 }
 
 /** A resource kind. */
@@ -64,17 +66,32 @@ export interface Kind<Spec = unknown> {
   readonly secretName: boolean;
   /** An untrusted document as a complete resource, or InvalidResource. Idempotent: its own output passes unchanged. */
   normalize(doc: unknown, ctx: KindContext): Resource<Spec>;
+  /** What about an untrusted document is allowed and yet worth a second look; a document that is refused has nothing of that. */
+  warnings(doc: unknown, ctx: KindContext): string[];
 }
 
 /** Declares a resource kind, once. The envelope is checked here, the same for every kind. */
 export function defineKind<Spec>(declaration: KindDeclaration<Spec>): Kind<Spec> {
+  const normalize = (doc: unknown, ctx: KindContext) =>
+    declaration.normalize(readEnvelope(doc, declaration), ctx);
   return {
     ...declaration,
     aliases: declaration.aliases ?? [],
     secretPaths: declaration.secretPaths ?? [],
     secretName: declaration.secretName ?? false,
-    normalize: (doc, ctx) => declaration.normalize(readEnvelope(doc, declaration), ctx),
+    normalize,
+    warnings: (doc, ctx) => warningsOf(declaration, () => normalize(doc, ctx)),
   };
+}
+
+function warningsOf<Spec>({ warnings }: KindDeclaration<Spec>, read: () => Resource<Spec>): string[] {
+  if (!warnings) return [];
+  try {
+    return warnings(read());
+  } catch (error) {
+    if (InvalidResource.is(error)) return [];
+    throw error;
+  }
 }
 
 type Envelope = Pick<KindDeclaration<unknown>, 'kind' | 'versions' | 'defaultVersion'>;

@@ -11,6 +11,7 @@ const kube = (fields: Record<string, unknown>) => ({ roles: ['Kube'], ...fields 
 const iam = (rule: Record<string, unknown>) => kube({ join_method: 'iam', allow: [rule] });
 const ec2 = (rule: Record<string, unknown>) => kube({ join_method: 'ec2', allow: [rule] });
 const k8s = (block: Record<string, unknown>) => kube({ join_method: 'kubernetes', kubernetes: block });
+const account = '111111111111';
 const accounts = { allow: [{ service_account: 'ns:sa' }] };
 
 describe('a token', () => {
@@ -27,8 +28,18 @@ describe('a token', () => {
 
   test('for IAM keeps its rules', () => {
     expect(
-      normalize(iam({ aws_account: '1', aws_arn: 'arn:aws:sts::1:assumed-role/x/*' })).allow,
+      normalize(iam({ aws_account: account, aws_arn: `arn:aws:sts::${account}:assumed-role/x/*` })).allow,
     ).toHaveLength(1);
+  });
+
+  test('for IAM may name regions, as the Terraform example of the guide does, and the unique id of a role', () => {
+    const rule = { aws_account: account, aws_regions: ['us-west-1'], aws_unique_id: 'AROAEXAMPLEROLE00001' };
+    expect(normalize(iam(rule)).allow).toEqual([rule]);
+  });
+
+  test('for IAM needs no account beside an ARN that names one', () => {
+    const rule = { aws_arn: `arn:aws:iam::${account}:user/dev/*` };
+    expect(normalize(iam(rule)).allow).toEqual([rule]);
   });
 
   test('for IAM may name an organization', () => {
@@ -101,12 +112,8 @@ describe('a refused token', () => {
     ],
     [kube({ join_method: 'iam' }), 'the "iam" join method requires defined token allow rules'],
     [
-      iam({ aws_account: '1', aws_role: 'x' }),
+      iam({ aws_account: account, aws_role: 'x' }),
       'the "iam" join method does not support the "aws_role" parameter',
-    ],
-    [
-      iam({ aws_account: '1', aws_regions: ['x'] }),
-      'the "iam" join method does not support the "aws_regions" parameter',
     ],
     [iam({}), 'allow rule for "iam" join method must set "aws_account" or "aws_arn"'],
     [

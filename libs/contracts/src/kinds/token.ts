@@ -1,7 +1,7 @@
 import { defineKind, type Resource, type ResourceDocument } from './define-kind.ts';
 import { Fields, InvalidResource } from './fields.ts';
 import { checkLabels } from './labels.ts';
-import { type AwsRule, readAwsRules } from './token-aws.ts';
+import { type AwsRule, awsRuleWarnings, readAwsRules } from './token-aws.ts';
 import { type KubernetesJoin, readKubernetesJoin } from './token-kubernetes.ts';
 
 /** Methods whose configuration is the block of the same name in a token. */
@@ -66,6 +66,7 @@ export const tokenKind = defineKind<TokenSpec>({
   defaultVersion: 'v2',
   secretName: true,
   normalize: normalizeToken,
+  warnings: ({ spec }) => (spec.join_method === 'iam' ? awsRuleWarnings(spec.allow ?? []) : []),
 });
 
 /** Whether knowing the token's name is enough to join. */

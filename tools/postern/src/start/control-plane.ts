@@ -40,6 +40,7 @@ export function startAllInOne(
     'POSTERN_BUS_PUBLIC_URL',
     'POSTERN_NATS_WS_URL',
     'POSTERN_NATS_REPLICAS',
+    'POSTERN_STS_ENDPOINT',
     'POSTERN_HEARTBEAT_INTERVAL',
   ];
   return startControlPlane({

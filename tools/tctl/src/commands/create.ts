@@ -30,7 +30,10 @@ export const create = command({
   async run(context, { args, flags }) {
     const documents = await documentsOf(context, args.file);
     const api = await context.api();
-    for (const document of documents) context.terminal.print(await store(api, document, flags.force));
+    for (const document of documents) {
+      context.terminal.print(await store(api, document, flags.force));
+      for (const warning of await warningsAbout(document)) context.terminal.note(`warning: ${warning}`);
+    }
   },
 });
 
@@ -50,6 +53,11 @@ async function documentsOf(context: CliContext, file: string | undefined): Promi
     if (typeof metadata['name'] !== 'string' || metadata['name'] === '') throw MissingName(kind);
     return { ...document, kind } as unknown as ResourceDocument;
   });
+}
+
+async function warningsAbout(document: ResourceDocument): Promise<string[]> {
+  const { kindNamed } = await import('@postern/contracts');
+  return kindNamed(document.kind)?.warnings(document, { now: new Date() }) ?? [];
 }
 
 async function store(api: Api, document: ResourceDocument, force: boolean): Promise<string> {
