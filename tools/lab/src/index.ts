@@ -3,6 +3,7 @@ export { ensureKubeAssets, type KubeAssetsOptions } from './assets/kube-assets.t
 export type { KubeAssets, KubeBinary } from './assets/kube-binaries.ts';
 export { locateKubectl } from './assets/locate-kubectl.ts';
 export { type KubeApiServerOptions, startKubeApiServer } from './kube/api-server.ts';
+export { type MetricsServer, startMetricsServer } from './kube/metrics/metrics-server.ts';
 export { canRunKubeNode, type CanRunKubeNode } from './kube/node/can-run-kube-node.ts';
 export { type KubeNode, type KubeNodeOptions, startKubeNode } from './kube/node/kube-node.ts';
 export { type KubeconfigOptions, writeKubeconfig } from './kube/kubeconfig.ts';

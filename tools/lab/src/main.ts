@@ -5,6 +5,7 @@ import { messageOf, untilSignalled } from '@postern/core';
 import { ensureKubeAssets } from './assets/kube-assets.ts';
 import { locateKubectl } from './assets/locate-kubectl.ts';
 import { startKubeApiServer } from './kube/api-server.ts';
+import { startMetricsServer } from './kube/metrics/metrics-server.ts';
 import { canRunKubeNode } from './kube/node/can-run-kube-node.ts';
 import { startKubeNode } from './kube/node/kube-node.ts';
 import { ensureNodePrograms } from './kube/node/node-packages.ts';
@@ -16,7 +17,7 @@ const usage = `Usage:
   lab assets            get every program a lab needs; minutes the first time
   lab up DIR            run Postgres, NATS and a Kubernetes API server, with their data in DIR, until Ctrl-C
     --controllers       with kube-controller-manager
-    --node              with a node that runs pods (root on Debian 12)
+    --node              with a node that runs pods, and their figures (root on Debian 12)
     --audit             with an audit log of the API server
 `;
 
@@ -88,6 +89,7 @@ async function up(dir: string): Promise<void> {
       await startKubeNode(kube, { dir: join(dir, 'node'), progress, signal }),
     );
     print({ server: 'node', name, image, pids });
+    print({ server: 'metrics', url: keep(await startMetricsServer(kube)).url });
   }
   progress('ready; Ctrl-C stops everything');
   progress(`stopping on ${await stopped}`);

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { type Child, startChild } from '../process/child.ts';
 import { waitUntil } from '../process/wait-until.ts';
 import type { Etcd } from './etcd.ts';
+import { featureArgs } from './feature-args.ts';
 import { httpsGet } from './https-get.ts';
+import { frontProxyName, type Pki } from './pki.ts';
 import type { ServerFacts } from './server-facts.ts';
 
 const READY_TIMEOUT_MS = 90_000;
@@ -55,7 +57,7 @@ export async function startApiServerProcess(
   }
 }
 
-async function serverArgs({ port, pki, dir }: ServerFacts, etcd: Etcd): Promise<string[]> {
+async function serverArgs({ port, pki, dir, version }: ServerFacts, etcd: Etcd): Promise<string[]> {
   const hosts = [
     '127.0.0.1',
     '::1',
@@ -93,6 +95,24 @@ async function serverArgs({ port, pki, dir }: ServerFacts, etcd: Etcd): Promise<
     `--kubelet-client-key=${kubelet.key}`,
     `--kubelet-certificate-authority=${pki.ca.cert}`,
     '--kubelet-preferred-address-types=InternalIP',
+    ...aggregationArgs(pki),
+    ...featureArgs(version),
+  ];
+}
+
+/**
+ * With them the API server passes requests on to servers that are registered as APIService, and tells them who asks
+ * (https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/).
+ */
+function aggregationArgs({ frontProxy: { ca, client } }: Pki): string[] {
+  return [
+    `--requestheader-client-ca-file=${ca.cert}`,
+    `--requestheader-allowed-names=${frontProxyName}`,
+    '--requestheader-username-headers=X-Remote-User',
+    '--requestheader-group-headers=X-Remote-Group',
+    '--requestheader-extra-headers-prefix=X-Remote-Extra-',
+    `--proxy-client-cert-file=${client.cert}`,
+    `--proxy-client-key-file=${client.key}`,
   ];
 }
 

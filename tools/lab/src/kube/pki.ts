@@ -25,6 +25,9 @@ const TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000;
 // The clock of a virtual machine may step back after a resume; a certificate not yet valid would stop everything.
 const BACKDATE_MS = 5 * 60_000;
 
+/** The common name of the one certificate with which users may be named in headers. */
+export const frontProxyName = 'front-proxy-client';
+
 /** Where a certificate and its key lie. */
 export interface KeyPairFiles {
   readonly cert: string;
@@ -42,6 +45,11 @@ interface CertificateRequest {
 export interface Pki {
   readonly ca: KeyPairFiles;
   readonly serviceAccount: { readonly publicKey: string; readonly privateKey: string };
+  /**
+   * What the API server shows to servers behind it. An authority of its own: whoever it vouches for may say in whose name he
+   * asks, which a client of the cluster must not.
+   */
+  readonly frontProxy: { readonly ca: KeyPairFiles; readonly client: KeyPairFiles };
   /** A certificate under this file name: the one of an earlier run, or a new one. */
   issue(name: string, request: CertificateRequest): Promise<KeyPairFiles>;
 }
@@ -51,10 +59,11 @@ export async function openPki(dir: string): Promise<Pki> {
   cryptoProvider.set(webcrypto);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const ca = filesOf(dir, 'ca');
-  if (!existsSync(ca.cert)) await createAuthority(ca);
+  if (!existsSync(ca.cert)) await createAuthority(ca, 'postern-lab');
   return {
     ca,
     serviceAccount: serviceAccountKey(dir),
+    frontProxy: await openFrontProxy(dir),
     async issue(name, request) {
       const files = filesOf(dir, name);
       if (!existsSync(files.cert)) await createLeaf(files, ca, request);
@@ -63,10 +72,17 @@ export async function openPki(dir: string): Promise<Pki> {
   };
 }
 
-async function createAuthority(files: KeyPairFiles): Promise<void> {
+async function openFrontProxy(dir: string): Promise<Pki['frontProxy']> {
+  const [ca, client] = [filesOf(dir, 'front-proxy-ca'), filesOf(dir, frontProxyName)];
+  if (!existsSync(ca.cert)) await createAuthority(ca, 'postern-lab-front-proxy');
+  if (!existsSync(client.cert)) await createLeaf(client, ca, { commonName: frontProxyName });
+  return { ca, client };
+}
+
+async function createAuthority(files: KeyPairFiles, commonName: string): Promise<void> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=postern-lab',
+    name: [{ CN: [commonName] }],
     keys,
     signingAlgorithm: algorithm,
     ...validity(),

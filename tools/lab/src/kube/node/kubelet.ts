@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Child, startChild } from '../../process/child.ts';
 import { freePort } from '../../process/free-port.ts';
 import { waitUntil } from '../../process/wait-until.ts';
+import { featureArgs } from '../feature-args.ts';
 import { httpsGet } from '../https-get.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
 import { minorOf } from '../kube-version.ts';
@@ -51,6 +52,7 @@ export async function startKubelet({ server, layout, programs, address }: Kubele
     `--node-ip=${address}`,
     ...(minorOf(server.version) < 24 ? ['--container-runtime=remote'] : []),
     `--container-runtime-endpoint=unix://${layout.socket}`,
+    ...featureArgs(server.version),
   ];
   const { env } = programs;
   const since = Date.now();
