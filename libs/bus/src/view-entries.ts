@@ -22,6 +22,7 @@ export class ViewEntries {
   readonly #kinds = new Map<string, Map<string, Held>>();
   #snapshot = 0;
   #digest = 0n;
+  #digestText: string | undefined;
 
   /** The entry, if it is in the view. */
   get(kind: string, id: string): ViewEntry | undefined {
@@ -36,7 +37,8 @@ export class ViewEntries {
 
   /** Two readers that hold the same entries at the same revisions have the same digest. */
   get digest(): string {
-    return digestText(this.#digest);
+    this.#digestText ??= digestText(this.#digest);
+    return this.#digestText;
   }
 
   /** Takes an entry that came live. */
@@ -64,12 +66,18 @@ export class ViewEntries {
         if (seenIn === this.#snapshot) continue;
         held.delete(id);
         if (!isPresent(entry)) continue;
-        this.#digest = digestWith(this.#digest, entry);
+        this.#fold(entry);
         const { kind, rev } = entry;
         changes.push({ entry: { kind, id, rev, revision: '' }, previous: entry });
       }
     }
     return changes;
+  }
+
+  /** Takes an entry into the digest, or out of it. */
+  #fold(entry: ViewEntry): void {
+    this.#digest = digestWith(this.#digest, entry);
+    this.#digestText = undefined;
   }
 
   #fromSnapshot(entry: ViewEntry): ViewChange | undefined {
@@ -86,8 +94,8 @@ export class ViewEntries {
     this.#kinds.set(entry.kind, held.set(entry.id, { entry, ...marks }));
     const next = isPresent(entry) ? entry : undefined;
     if (previous?.rev === next?.rev && previous?.revision === next?.revision) return undefined;
-    if (previous) this.#digest = digestWith(this.#digest, previous);
-    if (next) this.#digest = digestWith(this.#digest, next);
+    if (previous) this.#fold(previous);
+    if (next) this.#fold(next);
     return { entry, previous };
   }
 

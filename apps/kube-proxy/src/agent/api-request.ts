@@ -14,7 +14,7 @@ import { isLongLived, type RequestInfo, upstreamTarget } from '../request/reques
 /** What was decided about a request: who asks, whom it acts as, and what of the answer may be seen. */
 export interface Granted {
   /** SPIFFE id of the user or bot. */
-  readonly subject: string;
+  readonly subject: () => string;
   readonly impersonation: Impersonation;
   readonly filter: ResourceFilter | undefined;
 }
@@ -42,7 +42,7 @@ export function apiRequest(
 ): ApiRequest {
   const { info, headers, clientAddress, requestId } = read;
   if (filter && info.verb === 'deletecollection') throw CollectionNotLimited(info.resource);
-  const pages = new Pages(server, tokenUse(subject, read));
+  const pages = new Pages(server, () => tokenUse(subject(), read));
   const limited = filter && reads(info) ? filterFor(info, filter, pages) : undefined;
   const out = [...headers.forward, ...server.authorization(), ...impersonationHeaders(impersonation)];
   const accept = limited ? filterableAccept(headers.accept, prefersStreaming(info)) : headers.accept;
@@ -98,15 +98,15 @@ function tokenUse(subject: string, { cluster, info }: ReadRequest): TokenUse {
 /** The tokens by which a list goes on to its next page. */
 class Pages {
   readonly #server: Pick<ApiServer, 'derivedKey'>;
-  readonly #use: TokenUse;
+  readonly #use: () => TokenUse;
 
-  constructor(server: Pick<ApiServer, 'derivedKey'>, use: TokenUse) {
+  constructor(server: Pick<ApiServer, 'derivedKey'>, use: () => TokenUse) {
     this.#server = server;
     this.#use = use;
   }
 
   seal(token: string): string {
-    return sealToken(this.#key(), token, this.#use);
+    return sealToken(this.#key(), token, this.#use());
   }
 
   /**
@@ -120,7 +120,7 @@ class Pages {
       if (isLimited) throw ContinueExpired();
       return query;
     }
-    const opened = openToken(this.#key(), token, this.#use);
+    const opened = openToken(this.#key(), token, this.#use());
     return query.map(([key, value]) => (key === 'continue' ? [key, opened] : [key, value]));
   }
 

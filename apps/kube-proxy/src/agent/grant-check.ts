@@ -57,5 +57,5 @@ export function grantedBy(
   { sub, kubeUser, kubeGroups }: VerifiedGrant,
   filter: ResourceFilter | undefined,
 ): Granted {
-  return { subject: sub, impersonation: { user: kubeUser, groups: kubeGroups }, filter };
+  return { subject: () => sub, impersonation: { user: kubeUser, groups: kubeGroups }, filter };
 }

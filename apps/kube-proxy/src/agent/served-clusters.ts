@@ -72,7 +72,7 @@ export class ServedClusters implements AsyncDisposable {
   }
 
   isOnline(name: string): boolean {
-    return this.#clusters.get(name)?.report().health === 'online';
+    return this.#clusters.get(name)?.isOnline === true;
   }
 
   /** How many clusters are in each condition. */
@@ -120,6 +120,10 @@ class OpenCluster implements AsyncDisposable {
   start(): void {
     this.#labels.start();
     this.#health.start();
+  }
+
+  get isOnline(): boolean {
+    return this.#health.state.health === 'online';
   }
 
   report(): ServedCluster {

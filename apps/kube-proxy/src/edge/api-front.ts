@@ -18,7 +18,7 @@ import { refuseApi } from '../listen/refuse.ts';
 import { authenticate } from '../request/authenticate.ts';
 import { readBody } from '../request/object-identity.ts';
 import { formatQuery, parseQuery } from '../request/query.ts';
-import { encodeSegment, InvalidPath, type Target } from '../request/target.ts';
+import { encodePath, InvalidPath, type Target } from '../request/target.ts';
 
 export const NoSuchRoute = failure('not_found', 'edge.no_such_route', () => 'there is nothing at this path');
 
@@ -83,7 +83,7 @@ export class ApiFront implements AsyncDisposable {
   }
 
   async #forward(exchange: Exchange, { segments, slash, query }: Target): Promise<void> {
-    const path = `/${segments.map(encodeSegment).join('/')}`;
+    const path = encodePath(segments);
     const route = apiFront.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
     if (!route || !methods.has(exchange.method)) throw NoSuchRoute();
     if (slash) throw InvalidPath('it ends with a slash');

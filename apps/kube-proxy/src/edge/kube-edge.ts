@@ -247,7 +247,7 @@ export class KubeEdge {
       clientAddress: record.address,
       requestId: record.requestId,
       granted: {
-        subject: spiffeId(principal),
+        subject: () => spiffeId(principal),
         impersonation: { user: decision.kubeUser, groups: decision.kubeGroups },
         filter: decision.rules,
       },

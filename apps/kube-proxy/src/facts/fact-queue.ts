@@ -36,7 +36,8 @@ const maxBatchesInFlight = 8;
 const maxBatchFacts = 100;
 // Below the 256 kB that the bus credential of an agent allows in one message.
 const maxBatchBytes = 180_000;
-const lingerMs = 10;
+// They are on disk meanwhile.
+const lingerMs = 50;
 const firstRetryMs = 250;
 // A broken connection is back within a second or two, and facts should not wait in memory for longer than they must.
 const maxRetryMs = 2_000;

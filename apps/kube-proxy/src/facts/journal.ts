@@ -27,7 +27,7 @@ export interface JournalDeps {
 const defaults = { segmentBytes: 4 * 1024 * 1024, carryAboveBytes: 64 * 1024 * 1024 };
 const retryMs = 500;
 /** A file all of whose facts were acknowledged is let go above this size, rather than told again after a crash. */
-const idleBytes = 256 * 1024;
+const idleBytes = 1024 * 1024;
 const promiseBytes = 1024;
 
 /**

@@ -61,6 +61,7 @@ class Flight implements Dispatcher.DispatchHandler {
   #filter: BodyFilter | undefined;
   #isDone = false;
   #isFlowing = false;
+  #isWaiting = false;
   #cause: AppError | undefined;
   #attempts = 0;
   /** Whether the answer is a JSON watch, and whether its last byte so far ended an event. */
@@ -110,7 +111,6 @@ class Flight implements Dispatcher.DispatchHandler {
     const passed = (this.#options.responseHeaders ?? responseHeaders)(headers);
     const length = headers['content-length'];
     if (!this.#filter && typeof length === 'string') passed.push('content-length', length);
-    answer.sink.on('drain', () => controller.resume());
     this.#isEvents = this.#options.endsWithEvent === true && status === 200 && isPlainJson(headers);
     this.#isAtEvent = this.#isEvents;
     answer.begin(status, passed);
@@ -122,7 +122,17 @@ class Flight implements Dispatcher.DispatchHandler {
     if (!kept) return;
     if (this.#isEvents) this.#isAtEvent = kept[kept.length - 1] === newline;
     this.#count(kept);
-    if (!this.#options.answer.sink.write(kept)) controller.pause();
+    if (!this.#options.answer.sink.write(kept)) this.#waitToWrite(controller);
+  }
+
+  #waitToWrite(controller: Dispatcher.DispatchController): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    controller.pause();
+    this.#options.answer.sink.once('drain', () => {
+      this.#isWaiting = false;
+      controller.resume();
+    });
   }
 
   onResponseEnd(): void {

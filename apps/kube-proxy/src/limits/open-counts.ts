@@ -35,13 +35,18 @@ export interface Counted {
 /** The least of `max_kubernetes_connections` of the principal's roles; undefined where none has one. */
 export type MaxConnections = (principal: Principal) => number | undefined;
 
+/** What one user has under way. */
+interface UserCounts {
+  open: number;
+  sessions: number;
+  readonly inCluster: Map<string, number>;
+}
+
 /** How many requests are under way: of each user, in each cluster, and as sessions. */
 export class OpenCounts {
   readonly #limits: UserLimits;
   readonly #maxConnections: MaxConnections;
-  readonly #open = new Map<string, number>();
-  readonly #inCluster = new Map<string, number>();
-  readonly #sessions = new Map<string, number>();
+  readonly #users = new Map<string, UserCounts>();
 
   constructor(limits: UserLimits, maxConnections: MaxConnections) {
     this.#limits = limits;
@@ -51,32 +56,39 @@ export class OpenCounts {
   /** Counts a request, or refuses it with the limit that it would exceed. Every one that enters has to leave. */
   enter(request: Counted): void {
     const user = userOf(request);
+    const counts = this.#users.get(user) ?? { open: 0, sessions: 0, inCluster: new Map<string, number>() };
     const { open, openPerCluster } = this.#limits;
-    if (isFull(this.#open, user, open)) throw TooManyOpenRequests(user, open);
-    if (isFull(this.#inCluster, placeOf(request), openPerCluster))
-      throw TooManyInCluster(user, { cluster: request.cluster, max: openPerCluster });
-    if (isSession(request)) this.#requireSession(request);
-    this.#count(request, 1);
+    const { cluster } = request;
+    const inCluster = counts.inCluster.get(cluster) ?? 0;
+    if (isFull(counts.open, open)) throw TooManyOpenRequests(user, open);
+    if (isFull(inCluster, openPerCluster)) throw TooManyInCluster(user, { cluster, max: openPerCluster });
+    if (isSession(request)) {
+      this.#requireSession(request, counts);
+      counts.sessions += 1;
+    }
+    counts.open += 1;
+    counts.inCluster.set(cluster, inCluster + 1);
+    if (counts.open === 1) this.#users.set(user, counts);
   }
 
   leave(request: Counted): void {
-    this.#count(request, -1);
+    const user = userOf(request);
+    const counts = this.#users.get(user);
+    if (!counts) return;
+    counts.open -= 1;
+    if (isSession(request)) counts.sessions -= 1;
+    const inCluster = (counts.inCluster.get(request.cluster) ?? 1) - 1;
+    if (inCluster > 0) counts.inCluster.set(request.cluster, inCluster);
+    else counts.inCluster.delete(request.cluster);
+    if (counts.open === 0) this.#users.delete(user);
   }
 
-  #requireSession(request: Counted): void {
-    const user = userOf(request);
+  #requireSession(request: Counted, { sessions: count }: UserCounts): void {
     const limits = [this.#maxConnections(request.principal) ?? 0, this.#limits.sessions].filter(
       (max) => max > 0,
     );
     const max = limits.length === 0 ? 0 : Math.min(...limits);
-    if (isFull(this.#sessions, user, max)) throw TooManyConnections(user, max);
-  }
-
-  #count(request: Counted, change: 1 | -1): void {
-    const user = userOf(request);
-    add(this.#open, user, change);
-    add(this.#inCluster, placeOf(request), change);
-    if (isSession(request)) add(this.#sessions, user, change);
+    if (isFull(count, max)) throw TooManyConnections(userOf(request), max);
   }
 }
 
@@ -86,21 +98,10 @@ function isSession({ attributes: { resource, subresource } }: Counted): boolean 
   return resource === 'pods' && sessions.has(subresource);
 }
 
-/** No name of a cluster holds a slash. */
-function placeOf(request: Counted): string {
-  return `${request.cluster}/${userOf(request)}`;
-}
-
 function userOf({ principal }: Counted): string {
   return userNameOf(principal) ?? '';
 }
 
-function isFull(counts: ReadonlyMap<string, number>, key: string, max: number): boolean {
-  return max !== 0 && (counts.get(key) ?? 0) >= max;
-}
-
-function add(counts: Map<string, number>, key: string, change: 1 | -1): void {
-  const count = (counts.get(key) ?? 0) + change;
-  if (count > 0) counts.set(key, count);
-  else counts.delete(key);
+function isFull(count: number, max: number): boolean {
+  return max !== 0 && count >= max;
 }

@@ -24,8 +24,7 @@ export interface Sink {
   /** False asks the writer to wait for `drain`. */
   write(chunk: Buffer): boolean;
   end(last?: Buffer | string): unknown;
-  once(event: 'close', listener: () => void): unknown;
-  on(event: 'drain', listener: () => void): unknown;
+  once(event: 'close' | 'drain', listener: () => void): unknown;
 }
 
 /** The answer to one request. `begin` comes first and once; `abort` tells the client that what it got is not all. */

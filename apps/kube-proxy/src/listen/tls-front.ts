@@ -136,8 +136,9 @@ export class TlsFront implements AsyncDisposable {
     // Zero is no limit here; Node would drop what is over the limit silently, and we refuse it.
     server.maxHeadersCount = 0;
     server.on('request', (req, res) => {
-      res.once('finish', () => endUpload(req));
-      this.#handlers.request(http1Exchange(req, res, this.#peerOf(req)));
+      const exchange = http1Exchange(req, res, this.#peerOf(req));
+      if (exchange.hasBody) res.once('finish', () => endUpload(req));
+      this.#handlers.request(exchange);
     });
     server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
     server.on('connect', (_req, socket) => {

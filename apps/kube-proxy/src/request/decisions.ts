@@ -52,13 +52,16 @@ export class Decisions {
   decide(question: Question): KubeDecision {
     if (this.#policy.isLocked(question)) return this.#policy.decide(question);
     if (this.#policy.ageMs() > this.#maxPolicyAgeMs) throw PolicyTooOld();
-    return this.decideAnyAge(question);
+    return this.#decideUnlocked(question);
   }
 
   /** Decides by the last policy known, for requests that began when it was fresh. */
   decideAnyAge(question: Question): KubeDecision {
     // Locks end without a change that would empty what is known, and may be on a session, which is not in the key.
-    if (this.#policy.isLocked(question)) return this.#policy.decide(question);
+    return this.#policy.isLocked(question) ? this.#policy.decide(question) : this.#decideUnlocked(question);
+  }
+
+  #decideUnlocked(question: Question): KubeDecision {
     const now = this.#clock().getTime();
     if (now - this.#emptiedAt > maxAgeMs || this.#known.size >= maxEntries) {
       this.#known.clear();

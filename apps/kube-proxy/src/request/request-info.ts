@@ -2,7 +2,7 @@ import { failure } from '@postern/core';
 import { exactName } from './field-selector.ts';
 import { isLabelSelector } from './label-selector.ts';
 import { firstValue, formatQuery, parseQuery, type QueryPairs } from './query.ts';
-import { encodeSegment, InvalidPath, parseTarget, type Target } from './target.ts';
+import { encodePath, InvalidPath, parseTarget, type Target } from './target.ts';
 
 /** Methods other than the seven that the Kubernetes API knows. */
 export const MethodNotAllowed = failure(
@@ -53,25 +53,32 @@ export function requestInfoOf(method: string, { segments, slash, query }: Target
   const verb = verbs[method];
   if (verb === undefined) throw MethodNotAllowed(method);
   const pairs = singleDeciders(parseQuery(query));
-  const path = `/${segments.map(encodeSegment).join('/')}${slash && segments.length > 0 ? '/' : ''}`;
-  const base = { ...nothing, method, path, query: pairs };
+  const path = slash && segments.length > 0 ? `${encodePath(segments)}/` : encodePath(segments);
+  const base = { method, path, query: pairs };
   const resource = resourcePart(segments);
-  const info = resource ? resourceInfo(base, resource, verb) : { ...base, verb: method.toLowerCase() };
+  const info = resource ? resourceInfo(base, resource, verb) : pathInfo(base);
   if (slash && segments.length > 0 && info.subresource !== 'proxy') throw InvalidPath('it ends with a slash');
   return info;
 }
 
-const nothing = {
-  isResource: false,
-  verb: '',
-  apiPrefix: '',
-  apiGroup: '',
-  apiVersion: '',
-  namespace: '',
-  resource: '',
-  subresource: '',
-  name: '',
-} as const;
+type Base = Pick<RequestInfo, 'method' | 'path' | 'query'>;
+
+function pathInfo({ method, path, query }: Base): RequestInfo {
+  return {
+    method,
+    isResource: false,
+    verb: method.toLowerCase(),
+    apiPrefix: '',
+    apiGroup: '',
+    apiVersion: '',
+    namespace: '',
+    resource: '',
+    subresource: '',
+    name: '',
+    path,
+    query,
+  };
+}
 
 interface ResourcePart {
   readonly apiPrefix: 'api' | 'apis';
@@ -81,19 +88,21 @@ interface ResourcePart {
 }
 
 /** `/api/<version>/…` and `/apis/<group>/<version>/…`; anything shorter is discovery, anything else is no resource. */
-function resourcePart([prefix, ...rest]: readonly string[]): ResourcePart | undefined {
-  if (prefix === 'api' && rest.length >= 2) {
-    return { apiPrefix: 'api', apiGroup: '', apiVersion: rest[0]!, rest: rest.slice(1) };
+function resourcePart(segments: readonly string[]): ResourcePart | undefined {
+  const [prefix, second, third] = segments;
+  if (prefix === 'api' && segments.length >= 3) {
+    return { apiPrefix: 'api', apiGroup: '', apiVersion: second!, rest: segments.slice(2) };
   }
-  if (prefix === 'apis' && rest.length >= 3) {
-    return { apiPrefix: 'apis', apiGroup: rest[0]!, apiVersion: rest[1]!, rest: rest.slice(2) };
+  if (prefix === 'apis' && segments.length >= 4) {
+    return { apiPrefix: 'apis', apiGroup: second!, apiVersion: third!, rest: segments.slice(3) };
   }
   return undefined;
 }
 
 const namespaceSubresources = new Set(['status', 'finalize']);
 
-function resourceInfo(base: RequestInfo, { rest, ...api }: ResourcePart, methodVerb: string): RequestInfo {
+function resourceInfo({ method, path, query }: Base, api: ResourcePart, methodVerb: string): RequestInfo {
+  const { rest } = api;
   const special = rest[0] === 'watch' || rest[0] === 'proxy' ? rest[0] : undefined;
   if (special && rest.length < 2) throw InvalidPath(`nothing follows /${special}`);
   let parts = special ? rest.slice(1) : rest;
@@ -102,15 +111,20 @@ function resourceInfo(base: RequestInfo, { rest, ...api }: ResourcePart, methodV
     namespace = parts[1]!;
     if (parts.length > 2 && !namespaceSubresources.has(parts[2]!)) parts = parts.slice(2);
   }
-  const info = {
-    ...base,
-    ...api,
+  // Not by spreading, which would cost more than the rest of the reading.
+  const info: RequestInfo = {
+    method,
     isResource: true,
-    namespace,
     verb: special ?? methodVerb,
+    apiPrefix: api.apiPrefix,
+    apiGroup: api.apiGroup,
+    apiVersion: api.apiVersion,
+    namespace,
     resource: parts[0]!,
-    name: parts[1] ?? '',
     subresource: special === 'proxy' ? '' : (parts[2] ?? ''),
+    name: parts[1] ?? '',
+    path,
+    query,
   };
   return info.name === '' && !special ? collectionInfo(info) : info;
 }

@@ -36,13 +36,21 @@ export function selectCluster({ segments, slash, query }: Target): SelectedClust
   };
 }
 
+/** Names that were decoded before: the same few come with every request. */
+const known = new Map<string, string>();
+const maxKnown = 2000;
+
 /** A name that is not exactly what was encoded, or is not a cluster's name, is no name: `c1%00` and `c1/../c2` end here. */
 function decodeName(segment: string | undefined): string | undefined {
-  if (segment === undefined || !/^[A-Za-z0-9_+-]+$/.test(segment)) return undefined;
+  if (segment === undefined) return undefined;
+  const before = known.get(segment);
+  if (before !== undefined) return before;
+  if (!/^[A-Za-z0-9_+-]+$/.test(segment)) return undefined;
   const name = Buffer.from(segment, 'base64url').toString('latin1');
-  return /^[A-Za-z0-9._-]{1,253}$/.test(name) && base64Of(name) === segment.replaceAll('+', '-')
-    ? name
-    : undefined;
+  if (!/^[A-Za-z0-9._-]{1,253}$/.test(name) || base64Of(name) !== segment.replaceAll('+', '-'))
+    return undefined;
+  if (known.size < maxKnown) known.set(segment, name);
+  return name;
 }
 
 function base64Of(name: string): string {

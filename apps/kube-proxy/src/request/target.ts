@@ -33,11 +33,14 @@ export function parseTarget(target: string): Target {
   if (path === '/') return { segments: [], slash: true, query };
   const slash = path.endsWith('/');
   const raw = path.slice(1, slash ? -1 : undefined).split('/');
-  return { segments: raw.map(decodeSegment), slash, query };
+  return { segments: plainPath.test(path) ? raw : raw.map(decodeSegment), slash, query };
 }
 
 // Everything a Kubernetes name, group or subresource is written with. A semicolon starts a path parameter to some servers.
 const plain = /^[A-Za-z0-9\-._~!$&'()*+,=:@]+$/;
+
+/** A path all of whose segments are plain, and none made of dots: nearly every one, and read in one go. */
+const plainPath = /^(?:\/(?!\.+(?:\/|$))[A-Za-z0-9\-._~!$&'()*+,=:@]+)+\/?$/;
 
 function decodeSegment(segment: string): string {
   if (segment === '') throw InvalidPath('a segment is empty');
@@ -57,6 +60,12 @@ function decodeEscapes(segment: string): string {
       return char;
     },
   );
+}
+
+/** A path of decoded segments as it goes upstream, without a slash at its end. */
+export function encodePath(segments: readonly string[]): string {
+  const path = `/${segments.join('/')}`;
+  return plainPath.test(path) ? path : `/${segments.map(encodeSegment).join('/')}`;
 }
 
 /** A decoded segment as it goes upstream. */

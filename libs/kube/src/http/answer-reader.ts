@@ -121,10 +121,10 @@ export class AnswerReader {
 
   #begin(head: string): void {
     if (notInHead.test(head)) throw MalformedAnswer('its head has control characters');
-    const lines = head.split('\r\n');
-    const status = Number(statusLine.exec(lines[0]!)?.[1]);
+    const first = head.indexOf('\r\n');
+    const status = Number(statusLine.exec(first < 0 ? head : head.slice(0, first))?.[1]);
     if (!(status >= 100)) throw MalformedAnswer('it does not begin with a status');
-    const headers = readFields(lines);
+    const headers = readFields(head, first);
     if (status < 200 && status !== 101) {
       this.#informational += 1;
       if (this.#informational > maxInformational) throw MalformedAnswer('it has no final answer');
@@ -207,14 +207,16 @@ export class AnswerReader {
   }
 }
 
-function readFields(lines: readonly string[]): AnswerHeaders {
+/** The fields of a head after the line end at `from`; -1 where there are none. */
+function readFields(head: string, from: number): AnswerHeaders {
   const headers = Object.create(null) as AnswerHeaders;
-  for (let at = 1; at < lines.length; at += 1) {
-    const line = lines[at]!;
-    const colon = line.indexOf(':');
-    const name = colon < 1 ? undefined : nameOf(line.slice(0, colon));
+  for (let end = from; end >= 0;) {
+    const at = end + 2;
+    end = head.indexOf('\r\n', at);
+    const colon = head.indexOf(':', at);
+    const name = colon <= at || (end >= 0 && colon > end) ? undefined : nameOf(head.slice(at, colon));
     if (name === undefined) throw MalformedAnswer('a header in it is malformed');
-    const value = line.slice(colon + 1).trim();
+    const value = head.slice(colon + 1, end < 0 ? undefined : end).trim();
     const before = headers[name];
     if (before === undefined) headers[name] = value;
     else if (typeof before === 'string') headers[name] = [before, value];

@@ -47,17 +47,16 @@ export class TunnelAnswer implements Answer, Sink {
     this.#stream.end(typeof last === 'string' ? Buffer.from(last) : last);
   }
 
-  once(_event: 'close', listener: () => void): void {
-    this.#whenClosed = listener;
-  }
-
-  on(_event: 'drain', listener: () => void): void {
-    this.#whenDrained = listener;
+  once(event: 'close' | 'drain', listener: () => void): void {
+    if (event === 'close') this.#whenClosed = listener;
+    else this.#whenDrained = listener;
   }
 
   /** There is room again. */
   drained(): void {
-    this.#whenDrained?.();
+    const told = this.#whenDrained;
+    this.#whenDrained = undefined;
+    told?.();
   }
 
   /** Nobody waits for the answer any more. */
