@@ -72,6 +72,8 @@ export interface EventType<Name extends string = string, S extends TObject = TOb
   readonly summary: string;
   readonly v: number;
   readonly schema: S;
+  /** The same without the check, for facts that are made for every request and checked by the service that records them. */
+  unchecked(data: Static<S>): NewEvent<Name, Static<S>>;
   /** The current version of a stored event's data, upcast step by step from the version it was written in. */
   read(stored: Pick<StoredEvent, 'type' | 'v' | 'data'>): Static<S>;
 }
@@ -113,6 +115,7 @@ export function defineEvent<const Name extends string, S extends TObject>(
     throw InvalidEvent(type, `${first?.instancePath ?? '/'} ${first?.message ?? 'does not fit the schema'}`);
   };
   const make = (data: Static<S>): NewEvent<Name, Static<S>> => ({ type, v, data: check(data) });
+  const unchecked = (data: Static<S>): NewEvent<Name, Static<S>> => ({ type, v, data });
   const read = (stored: Pick<StoredEvent, 'type' | 'v' | 'data'>): Static<S> => {
     let data = stored.data;
     if (stored.v > v) throw NewerEvent(type, stored.v);
@@ -123,7 +126,15 @@ export function defineEvent<const Name extends string, S extends TObject>(
     }
     return check(data);
   };
-  const made: EventType<Name, S> = Object.assign(make, { type, context, summary, v, schema, read });
+  const made: EventType<Name, S> = Object.assign(make, {
+    type,
+    context,
+    summary,
+    v,
+    schema,
+    unchecked,
+    read,
+  });
   declared.set(type, made);
   return made;
 }

@@ -48,9 +48,20 @@ export function decidedInstead(
 
 /** What a client calls itself, in printable ASCII: whoever lists it must not have his terminal told what to do. */
 export function recordedUserAgent(userAgent: string): string {
+  if (userAgent.length <= maxNameCharacters && /^[\x20-\x7e]*$/.test(userAgent)) return userAgent;
   return userAgent
     .slice(0, maxNameCharacters)
     .replaceAll(/[^\x20-\x7e]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+const shortestCut = 13;
+
+/**
+ * The same text in one piece. What is cut out of a longer one, as segments of a path are, V8 keeps as a view of it, and a record
+ * with one of them takes four times as long to be made into JSON.
+ */
+export function inOnePiece(text: string): string {
+  return text.length < shortestCut ? text : Buffer.from(text, 'utf8').toString('utf8');
 }
 
 function bounded(names: readonly string[]): string[] {

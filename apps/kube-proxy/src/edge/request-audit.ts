@@ -48,7 +48,11 @@ export class RequestAudit {
     const mayChange = isUpgrade || (record.info !== undefined && !isRead(record.info));
     if (!record.isAudited || !mayChange) return undefined;
     const { facts, edge } = this.#deps;
-    return facts.promise(KubeRequestAudited(record.data(edge, 'unknown')), record.at, record.requestId);
+    return facts.promise(
+      KubeRequestAudited.unchecked(record.data(edge, 'unknown')),
+      record.at,
+      record.requestId,
+    );
   }
 
   /** Something long-lived began: that is recorded now, and its end is promised. */
@@ -76,7 +80,7 @@ export class RequestAudit {
   tell(record: RequestRecord): void {
     if (!record.isAudited) return;
     const { facts, edge } = this.#deps;
-    facts.add(KubeRequestAudited(record.data(edge)), record.at, record.requestId);
+    facts.add(KubeRequestAudited.unchecked(record.data(edge)), record.at, record.requestId);
   }
 
   #ending(record: RequestRecord, ending: Ending): NewEvent<string, object> {

@@ -1,7 +1,8 @@
-import { closeSync, constants, fdatasync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { close, constants, fdatasync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const sync = promisify(fdatasync);
+const closeFile = promisify(close);
 
 /** One file of the journal, and what in it is still waited for. */
 export class Segment {
@@ -63,10 +64,11 @@ export class Segment {
   async close(): Promise<void> {
     const fd = this.#fd;
     if (fd === undefined) return;
-    const last = this.sync();
+    // Nobody needs the content of a file that goes anyway.
+    const last = this.isSettled ? this.#syncing : this.sync();
     this.#fd = undefined;
     await last.catch(() => undefined);
-    closeSync(fd);
+    await closeFile(fd);
   }
 
   remove(): void {
