@@ -66,7 +66,7 @@ function request(method: string, path: string, headers: readonly string[] = []):
     headers: readClientHeaders(headers),
     clientAddress: '',
     requestId: 'r-1',
-    granted: { subject: '', impersonation: { user: 'alice', groups: [] }, filter: undefined },
+    granted: { subject: () => '', impersonation: { user: 'alice', groups: [] }, filter: undefined },
     grant: { principal, cluster: 'c1', decision, policyRevision: '1', requestId: 'r-1' },
   };
 }
