@@ -33,10 +33,10 @@ class Served {
 
   #pour(sink: Sink): void {
     const more = () => {
-      while (!this.isBulkOver && !sink.destroyed) if (!sink.write(chunk)) return;
+      while (!this.isBulkOver && !sink.destroyed)
+        if (!sink.write(chunk)) return void sink.once('drain', more);
       sink.end();
     };
-    sink.on('drain', more);
     more();
   }
 }
