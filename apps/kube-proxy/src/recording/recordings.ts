@@ -76,7 +76,8 @@ export class RecordingSpool implements Recordings, AsyncDisposable {
     const { limits } = this.#config;
     try {
       const folder = await this.folder();
-      await this.#count();
+      // A count looks at every file: where there is room by the last one, the next session does not wait for it.
+      if (this.#leftBytes <= 0) await this.#count();
       const recording = await Recording.begin({
         path: join(folder, `${session.sessionId}.cast`),
         session,

@@ -22,6 +22,7 @@ export interface RecordingUploadsDeps {
 const defaultScanMs = 2000;
 const maxRetryMs = 60_000;
 const maxRounds = 3;
+const maxAtOnce = 4;
 
 /**
  * Brings recordings of ended sessions to where they are kept. A file is deleted here when what arrived was stored and found
@@ -64,18 +65,24 @@ export class RecordingUploads implements AsyncDisposable {
   }
 
   async #uploadAll(): Promise<void> {
-    const { folder, log } = this.#deps;
+    const { folder } = this.#deps;
     const names = (await readdir(folder)).filter((name) => name.endsWith(suffixes.whole)).toSorted();
-    for (const name of names) {
-      if (this.#isClosed) return;
-      const path = join(folder, name);
-      try {
-        await this.#upload(path);
-      } catch (error) {
-        if (!NoRecording.is(error)) throw error;
-        log.error('a file among the recordings is none, and is put aside', { file: path });
-        await rename(path, `${path}.unreadable`);
-      }
+    const next = async (): Promise<void> => {
+      for (let name = names.shift(); name !== undefined && !this.#isClosed; name = names.shift())
+        await this.#uploadOrPutAside(join(folder, name));
+    };
+    const ended = await Promise.allSettled(Array.from({ length: maxAtOnce }, next));
+    const failed = ended.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+  }
+
+  async #uploadOrPutAside(path: string): Promise<void> {
+    try {
+      await this.#upload(path);
+    } catch (error) {
+      if (!NoRecording.is(error)) throw error;
+      this.#deps.log.error('a file among the recordings is none, and is put aside', { file: path });
+      await rename(path, `${path}.unreadable`);
     }
   }
 

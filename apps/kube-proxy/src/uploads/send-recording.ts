@@ -14,29 +14,37 @@ const RecordingNotTaken = failure(
 const isProgress = Compile(RecordingProgress);
 const maxWhyCharacters = 300;
 
-/** Calls over mutual TLS as this edge, each replica in turn. A connection of its own for each: they are rare. */
+/** Calls over mutual TLS as this edge, each replica in turn. Connections are kept for a while, and never beyond the identity. */
 export function sendRecording(held: HeldIdentity, urls: readonly string[]): SendRecording {
   let turn = 0;
+  let kept = { identity: held.current(), agent: connectionsOf(held) };
+  const connections = (): Agent => {
+    if (kept.identity !== held.current()) {
+      void kept.agent.close();
+      kept = { identity: held.current(), agent: connectionsOf(held) };
+    }
+    return kept.agent;
+  };
   return async ({ method, path, body }) => {
     const url = urls[(turn += 1) % urls.length]!;
-    const agent = new Agent({
-      connect: { ...clientTls(held, { expect: { type: 'svc' } }), timeout: 3000 } as object,
+    const answer = await request(url + path, {
+      dispatcher: connections(),
+      method,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      headersTimeout: 30_000,
     });
-    try {
-      const answer = await request(url + path, {
-        dispatcher: agent,
-        method,
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        headersTimeout: 30_000,
-      });
-      const text = await answer.body.text();
-      const progress: unknown = answer.statusCode === 200 ? JSON.parse(text) : undefined;
-      if (!isProgress.Check(progress))
-        throw RecordingNotTaken(answer.statusCode, text.slice(0, maxWhyCharacters));
-      return progress;
-    } finally {
-      await agent.close();
-    }
+    const text = await answer.body.text();
+    const progress: unknown = answer.statusCode === 200 ? JSON.parse(text) : undefined;
+    if (!isProgress.Check(progress))
+      throw RecordingNotTaken(answer.statusCode, text.slice(0, maxWhyCharacters));
+    return progress;
   };
+}
+
+function connectionsOf(held: HeldIdentity): Agent {
+  return new Agent({
+    connect: { ...clientTls(held, { expect: { type: 'svc' } }), timeout: 3000 } as object,
+    keepAliveTimeout: 4000,
+  });
 }
