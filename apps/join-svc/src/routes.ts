@@ -1,6 +1,7 @@
 import { eventRoutes } from '@postern/event-routes';
 import type { Route } from '@postern/http';
 import { revokeAgentRoute } from './agents/revoke-agent.ts';
+import { selfRoute } from './agents/self.ts';
 import { statusRoute, trustRoute } from './authorities/routes.ts';
 import { challengeRoute } from './challenges/routes.ts';
 import type { JoinDeps } from './deps.ts';
@@ -20,6 +21,7 @@ export const routes: readonly Route<JoinDeps>[] = [
   statusRoute,
   meRoute,
   revokeAgentRoute,
+  selfRoute,
   ...eventRoutes<JoinDeps>({
     context: 'join',
     may: (verb) => may(verb, 'event'),

@@ -221,61 +221,6 @@ describe('a repeated join', () => {
   });
 });
 
-describe('a renewal', () => {
-  const renew = async (as: { key: string; certificate: string }, csr?: string) =>
-    call<IssuedIdentity>(replica, '/v1/renew', { body: { csr: csr ?? (await joiner()).csr }, as });
-
-  test('gives the same agent the next generation, with a new key', async () => {
-    const agent = await joined(replica, ['Kube', 'Discovery']);
-    const { status, body } = await renew(agent);
-    expect(status).toBe(200);
-    expect(body).toMatchObject({
-      agentId: agent.identity.agentId,
-      roles: ['Discovery', 'Kube'],
-      generation: 2,
-    });
-    expect(body.certificate).not.toBe(agent.certificate);
-  });
-
-  test('takes no role and no name from the request', async () => {
-    const agent = await joined(replica);
-    const { csr } = await joiner();
-    const wide = await call(replica, '/v1/renew', { body: { csr, roles: ['Auth'] }, as: agent });
-    expect(wide.status).toBe(400);
-    expect((await renew(agent)).body.roles).toEqual(['Kube']);
-  });
-
-  test('whose answer was lost is answered again, for the same key only', async () => {
-    const agent = await joined(replica);
-    const { csr } = await joiner();
-    const [lost, again] = [await renew(agent, csr), await renew(agent, csr)];
-    expect(again.body).toMatchObject({
-      generation: 2,
-      agentId: lost.body.agentId,
-      notAfter: lost.body.notAfter,
-    });
-    const copy = await renew(agent);
-    expect(copy.status).toBe(403);
-    expect(copy.body).toMatchObject({ code: 'join.generation_mismatch' });
-  });
-
-  test('of an older generation is refused, recorded, and not answered again later', async () => {
-    const agent = await joined(replica);
-    const { key, csr } = await joiner();
-    const second = { key, certificate: (await renew(agent, csr)).body.certificate };
-    expect((await renew(second)).body.generation).toBe(3);
-    expect((await renew(agent, csr)).status).toBe(403);
-    expect((await renew(second)).status).toBe(403);
-    const reasons = (await events('JoinRefused')).map(({ data }) => data['reason'] as string);
-    expect(reasons.filter((reason) => reason.includes(agent.identity.agentId))).toHaveLength(2);
-  });
-
-  test('without a certificate is refused', async () => {
-    const { csr } = await joiner();
-    expect((await call(replica, '/v1/renew', { body: { csr } })).status).toBe(401);
-  });
-});
-
 test('no token and no private key is in an event, in the database or in a log', async () => {
   await join({ token: kubeToken });
   const everything = JSON.stringify(await recorded(replica));

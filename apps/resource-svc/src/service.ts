@@ -22,6 +22,7 @@ import { deleteResource } from './resources/delete-resource.ts';
 import { expireResources } from './resources/expire-resources.ts';
 import { getResource } from './resources/get-resource.ts';
 import { listResourcesOfKind } from './resources/list-resources.ts';
+import { copiedAgentLocker } from './resources/lock-copied-agent.ts';
 import { makePresets } from './resources/presets.ts';
 import { putResource } from './resources/put-resource.ts';
 import type { ResourceStore } from './resources/run-command.ts';
@@ -103,7 +104,7 @@ export async function resourceService(
   opening.use(
     await runProjections({ store, bus, parking, projections: resourceProjections.behindBus, telemetry }),
   );
-  opening.use(followJoins(bus, store.db, parking));
+  opening.use(followJoins({ bus, db: store.db, parking, onCopied: copiedAgentLocker(resources) }));
   const lead = (name: string, work: (signal: AbortSignal) => Promise<void>) =>
     opening.use(startLeading({ db: store.db, name, telemetry, work }));
   lead('resource.views', (signal) => keepViews({ ...views, parking }, signal));

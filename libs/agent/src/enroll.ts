@@ -82,6 +82,13 @@ export async function renew(
   return stateFrom(url, keys, views, await ask({ url, body, tls: heldTls(held, trust), outbound, signal }));
 }
 
+/** Asks whether the identity that is held still holds. Fails as the refusal, or as unavailable. */
+export async function askStanding(held: HeldIdentity, options: IdentityOptions): Promise<void> {
+  const { joinUrls, trust, outbound = new Outbound(), signal } = options;
+  const url = new URL('/v1/agents/self', joinUrls[0]).href;
+  await callControlPlane({ url, tls: heldTls(held, trust), outbound, signal });
+}
+
 interface Unproven {
   readonly token: string;
   readonly keys: NewKeys;

@@ -2,6 +2,7 @@ import type { ControlPlaneService } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { Outbound } from './outbound/outbound.ts';
+import type { StateStore } from './stored-identity.ts';
 import type { TrustSource } from './trust-anchor.ts';
 
 /** What a process needs to become somebody. */
@@ -22,8 +23,10 @@ export interface IdentityOptions {
   readonly method?: string;
   /** Variables of the process, for methods that read them. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Where the identity is kept over restarts; without it every start joins anew. */
+  /** Where the identity is kept over restarts; without it and a store every start joins anew. */
   readonly dataDir?: string | undefined;
+  /** Where the identity is kept instead of the data directory, such as a Secret of Kubernetes. */
+  readonly store?: StateStore | undefined;
   /** Hashes of the views that will be opened on the bus. */
   readonly views?: readonly string[] | undefined;
   readonly telemetry: Pick<Telemetry, 'log'>;

@@ -9,9 +9,15 @@ export {
 export type { IdentityOptions } from './identity-options.ts';
 export { type BesideOthers, joinProcess, type JoinedProcess, type ProcessOptions } from './join-process.ts';
 export { UnknownJoinMethod } from './methods/index.ts';
-export { ControlPlaneUnavailable, RefusedByControlPlane, UnexpectedAnswer } from './join-client.ts';
+export {
+  ControlPlaneUnavailable,
+  IdentityEnded,
+  RefusedByControlPlane,
+  UnexpectedAnswer,
+} from './join-client.ts';
 export { type AgentIdentity, openIdentity } from './open-identity.ts';
 export { HttpProxyRefused, InvalidHttpProxy } from './outbound/http-proxy.ts';
+export type { StateStore } from './stored-identity.ts';
 export type { Destination } from './outbound/no-proxy.ts';
 export { ConnectFailed, Outbound, type Patience, type ProxySettings } from './outbound/outbound.ts';
 export { PinMismatch, type TrustSource, UnreadableCa } from './trust-anchor.ts';

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
-import { failure, type Json, messageOf, parseJson } from '@postern/core';
+import { endedIdentityCodes } from '@postern/contracts';
+import { failure, isPlainObject, type Json, messageOf, parseJson } from '@postern/core';
 import { Agent, request } from 'undici';
 import type { Outbound } from './outbound/outbound.ts';
 
@@ -14,6 +15,13 @@ export const ControlPlaneUnavailable = failure(
 export const RefusedByControlPlane = failure(
   'permission_denied',
   'agent.refused',
+  (message: string) => message,
+);
+
+/** The identity was taken from this process: it was revoked, locked, or copied. It does not join anew by itself. */
+export const IdentityEnded = failure(
+  'permission_denied',
+  'agent.identity_ended',
   (message: string) => message,
 );
 
@@ -57,14 +65,14 @@ export async function callControlPlane({ url, tls, outbound, body, signal }: Cal
     });
     return readReply(url, reply.statusCode, await readLimited(url, reply.body));
   } catch (error) {
-    if (signal?.aborted || RefusedByControlPlane.is(error) || ControlPlaneUnavailable.is(error)) throw error;
-    if (UnexpectedAnswer.is(error)) throw error;
+    if (signal?.aborted || own.some((failure) => failure.is(error))) throw error;
     throw ControlPlaneUnavailable.from(error, url, messageOf(error));
   } finally {
     await dispatcher.destroy();
   }
 }
 
+const own = [RefusedByControlPlane, IdentityEnded, ControlPlaneUnavailable, UnexpectedAnswer];
 const headers = { 'content-type': 'application/json' };
 
 async function readLimited(url: string, body: AsyncIterable<Buffer>): Promise<string> {
@@ -81,8 +89,10 @@ async function readLimited(url: string, body: AsyncIterable<Buffer>): Promise<st
 function readReply(url: string, status: number, text: string): Json {
   if (status === 200 || status === 201) return parseReply(url, text);
   const isRefusal = status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
-  if (isRefusal) throw RefusedByControlPlane(detailOf(text) ?? `${url} refused with status ${status}`);
-  throw ControlPlaneUnavailable(url, detailOf(text) ?? `status ${status}`);
+  const { detail, code } = problemIn(text);
+  if (!isRefusal) throw ControlPlaneUnavailable(url, detail ?? `status ${status}`);
+  const refusal = endedIdentityCodes.includes(code ?? '') ? IdentityEnded : RefusedByControlPlane;
+  throw refusal(detail ?? `${url} refused with status ${status}`);
 }
 
 function parseReply(url: string, text: string): Json {
@@ -93,11 +103,16 @@ function parseReply(url: string, text: string): Json {
   }
 }
 
-function detailOf(text: string): string | undefined {
+function problemIn(text: string): { readonly detail?: string; readonly code?: string } {
   try {
-    const problem = parseJson(text) as { detail?: unknown } | null;
-    return typeof problem?.detail === 'string' ? problem.detail.slice(0, 500) : undefined;
+    const problem = parseJson(text);
+    if (!isPlainObject(problem)) return {};
+    const { detail, code } = problem;
+    return {
+      ...(typeof detail === 'string' ? { detail: detail.slice(0, 500) } : {}),
+      ...(typeof code === 'string' ? { code } : {}),
+    };
   } catch {
-    return undefined;
+    return {};
   }
 }

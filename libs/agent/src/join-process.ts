@@ -1,8 +1,9 @@
 import { type Bus, type BusOptions, connectBus, inboxPrefix } from '@postern/bus';
 import { publicBusPath } from '@postern/contracts';
-import { messageOf } from '@postern/core';
+import { failure, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { IdentityOptions } from './identity-options.ts';
+import { IdentityEnded } from './join-client.ts';
 import { type AgentIdentity, openIdentity } from './open-identity.ts';
 import { Outbound } from './outbound/outbound.ts';
 import { heldTls } from './trust-anchor.ts';
@@ -12,6 +13,9 @@ export interface JoinedProcess extends AsyncDisposable {
   readonly identity: AgentIdentity;
   readonly bus: Bus;
 }
+
+/** The control plane does not know the identity by which this process wanted to the bus. */
+const IdentityUnknown = failure('unauthenticated', 'agent.identity_unknown', (why: string) => why);
 
 /** What a service is told that runs in one process with others. */
 export interface BesideOthers {
@@ -26,8 +30,21 @@ export interface ProcessOptions extends IdentityOptions, BesideOthers {
   readonly publicUrls?: readonly string[] | undefined;
 }
 
-/** Joins the cluster and connects to the bus with the credential of that identity, whatever its latest renewal brought. */
-export async function joinProcess({ busServers, ...options }: ProcessOptions): Promise<JoinedProcess> {
+/**
+ * Joins the cluster and connects to the bus with the credential of that identity, whatever its latest renewal brought. Where the
+ * bus does not let it in and the control plane does not know it either, the process joins anew, once.
+ */
+export async function joinProcess(options: ProcessOptions): Promise<JoinedProcess> {
+  try {
+    return await joinOnce(options);
+  } catch (error) {
+    if (!IdentityUnknown.is(error)) throw error;
+    options.telemetry.log.warn('the control plane does not know this identity', { error: messageOf(error) });
+    return joinOnce(options);
+  }
+}
+
+async function joinOnce({ busServers, ...options }: ProcessOptions): Promise<JoinedProcess> {
   await using scope = new AsyncDisposableStack();
   const identity = scope.use(await openIdentity(options));
   const { jwt } = identity.bus;
@@ -39,11 +56,40 @@ export async function joinProcess({ busServers, ...options }: ProcessOptions): P
       inboxPrefix: inboxPrefix(identity.agentId),
       telemetry: options.telemetry,
       ...(jwt === undefined ? {} : { creds: credentials }),
-    }),
+    }).catch((error: unknown) => explain(error, identity)),
   );
   if (jwt !== undefined) scope.defer(identity.onRenewed(() => void renewBus(bus, options)));
+  scope.use(checkWhileAway(identity, bus));
   const open = scope.move();
   return { identity, bus, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+/** The bus did not let us in: whether that is because of who we are, the control plane knows. */
+async function explain(error: unknown, identity: AgentIdentity): Promise<never> {
+  await identity.check();
+  if (!identity.lost.aborted) throw error;
+  const reason: unknown = identity.lost.reason;
+  throw IdentityEnded.is(reason) ? reason : IdentityUnknown.from(reason, messageOf(reason));
+}
+
+const checkEveryMs = 30_000;
+
+/**
+ * Asks whether the identity holds as long as the bus is away, which is what an identity that is not known any more looks like
+ * from here: otherwise that would come out with the next renewal, hours later. Half a minute and more apart, with jitter.
+ */
+function checkWhileAway(identity: AgentIdentity, bus: Pick<Bus, 'isConnected'>): Disposable {
+  let timer: NodeJS.Timeout;
+  const again = () => {
+    timer = setTimeout(() => void look(), checkEveryMs * (1 + Math.random()));
+    timer.unref();
+  };
+  const look = async () => {
+    if (!bus.isConnected && !identity.lost.aborted) await identity.check();
+    again();
+  };
+  again();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 const connectTimeoutMs = 5000;

@@ -3,9 +3,9 @@ import { messageOf } from '@postern/core';
 import { type HeldIdentity, readCertificate } from '@postern/identity';
 import { enroll, heldFrom } from './enroll.ts';
 import type { IdentityOptions } from './identity-options.ts';
-import { RefusedByControlPlane } from './join-client.ts';
+import { IdentityEnded, RefusedByControlPlane } from './join-client.ts';
 import { Renewal } from './renewal.ts';
-import { type AgentState, noStateFile, type StateFile, stateFileIn } from './stored-identity.ts';
+import { type AgentState, type StateFile, stateFileOf } from './stored-identity.ts';
 import { isStillTrusted } from './trust-anchor.ts';
 
 /** Who a joined process is, kept current until it is closed. */
@@ -16,10 +16,15 @@ export interface AgentIdentity extends AsyncDisposable {
   readonly roles: readonly string[];
   /** How to reach the bus now; read it again at each connection, for it changes with each renewal. */
   readonly bus: BusAccess & { readonly seed: string };
-  /** Aborts when the control plane has refused to renew: the identity ends with its certificate; a restart joins anew. */
+  /**
+   * Aborts when the control plane has refused the identity, which ends with its certificate then. Whoever opens it again renews
+   * it, or joins anew; unless the reason is `IdentityEnded`.
+   */
   readonly lost: AbortSignal;
   /** Calls back after each renewal. Returns how to stop. */
   onRenewed(listener: () => void): () => void;
+  /** Asks the control plane whether the identity holds; `lost` tells when it does not. */
+  check(): Promise<void>;
   /** Renews now instead of at two thirds of the certificate's life. */
   renew(): Promise<void>;
 }
@@ -29,7 +34,7 @@ export interface AgentIdentity extends AsyncDisposable {
  * of its life until closed.
  */
 export async function openIdentity(options: IdentityOptions): Promise<AgentIdentity> {
-  const file = options.dataDir === undefined ? noStateFile() : stateFileIn(options.dataDir);
+  const file = stateFileOf(options);
   const renewal = (await resume(options, file)) ?? (await start(options, file));
   renewal.start();
   return {
@@ -42,6 +47,7 @@ export async function openIdentity(options: IdentityOptions): Promise<AgentIdent
     },
     lost: renewal.lost,
     onRenewed: (listener) => renewal.onRenewed(listener),
+    check: () => renewal.check(),
     renew: () => renewal.renewNow(),
     [Symbol.asyncDispose]: () => renewal[Symbol.asyncDispose](),
   };
@@ -66,6 +72,7 @@ async function resume(options: IdentityOptions, file: StateFile): Promise<Renewa
     if (renewal.isDue()) await renewal.renewNow();
   } catch (error) {
     await renewal[Symbol.asyncDispose]();
+    if (IdentityEnded.is(error)) throw IdentityEnded.from(error, `${error.message} (it is in ${file.place})`);
     if (!RefusedByControlPlane.is(error)) throw error;
     options.telemetry.log.warn('the stored identity was refused; joining anew', { error: messageOf(error) });
     return undefined;

@@ -1,6 +1,6 @@
 import { delay, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
-import { RefusedByControlPlane } from './join-client.ts';
+import { IdentityEnded, RefusedByControlPlane } from './join-client.ts';
 import { PinMismatch, UnreadableCa } from './trust-anchor.ts';
 
 /** How long to try something that the control plane must answer. */
@@ -14,7 +14,7 @@ export interface Persistence {
 const firstDelayMs = 250;
 const maxDelayMs = 15_000;
 // Failures that the next attempt would meet again.
-const finals = [RefusedByControlPlane, PinMismatch, UnreadableCa];
+const finals = [RefusedByControlPlane, IdentityEnded, PinMismatch, UnreadableCa];
 
 /** Repeats an attempt, at growing distances with jitter, until it succeeds, is refused, or is given up. */
 export async function persist<T>(

@@ -1,8 +1,8 @@
 import { delay, messageOf } from '@postern/core';
 import { type HeldIdentity, readCertificate } from '@postern/identity';
-import { heldFrom, makeKeys, materialOf, renew } from './enroll.ts';
+import { askStanding, heldFrom, makeKeys, materialOf, renew } from './enroll.ts';
 import type { IdentityOptions } from './identity-options.ts';
-import { RefusedByControlPlane } from './join-client.ts';
+import { IdentityEnded, RefusedByControlPlane } from './join-client.ts';
 import { persist } from './persist.ts';
 import type { AgentState, StateFile } from './stored-identity.ts';
 
@@ -46,11 +46,12 @@ export class Renewal implements AsyncDisposable {
     return this.#lost.signal;
   }
 
-  /** Whether the renewal must not wait: one was begun, its time has come, or other views are wanted. */
+  /** Whether the renewal must not wait: one was begun, its time has come, it is doubted, or other views are wanted. */
   isDue(): boolean {
     const { views = [], clock } = this.#options;
     const areOtherViews = views.some((view) => !this.#state.views.includes(view));
-    return this.#state.pending !== undefined || areOtherViews || clock().getTime() >= this.#renewAt();
+    const { pending, isDoubted = false } = this.#state;
+    return pending !== undefined || isDoubted || areOtherViews || clock().getTime() >= this.#renewAt();
   }
 
   /** Calls back after each renewal. Returns how to stop. */
@@ -67,6 +68,15 @@ export class Renewal implements AsyncDisposable {
   renewNow(): Promise<void> {
     this.#running ??= this.#renew().finally(() => (this.#running = undefined));
     return this.#running;
+  }
+
+  /** Asks whether the identity holds. A control plane that cannot be asked changes nothing. */
+  async check(): Promise<void> {
+    const { telemetry } = this.#options;
+    await askStanding(this.held, this.#options).catch(async (error: unknown) => {
+      if (!(await this.#onRefusal(error)))
+        telemetry.log.debug('whether the identity holds is not known', { error: messageOf(error) });
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,8 +99,20 @@ export class Renewal implements AsyncDisposable {
     if (signal?.aborted) return;
     const notAfter = this.held.current().principal.notAfter.toISOString();
     telemetry.log.error('the identity could not be renewed', { error: messageOf(error), notAfter });
-    if (RefusedByControlPlane.is(error)) this.#lost.abort(error);
+    await this.#onRefusal(error);
     await delay(retryRefusedMs, signal);
+  }
+
+  /**
+   * An identity that was taken from us stays as it is, for a person to look at. One that is not known any more is renewed before
+   * it is used again, by whoever opens it next; if that is refused too, it is replaced by joining anew.
+   */
+  async #onRefusal(error: unknown): Promise<boolean> {
+    const isEnded = IdentityEnded.is(error);
+    if (!isEnded && !RefusedByControlPlane.is(error)) return false;
+    if (!isEnded) await this.#keep({ ...this.#state, isDoubted: true });
+    this.#lost.abort(error);
+    return true;
   }
 
   async #renew(): Promise<void> {

@@ -28,6 +28,8 @@ export const AgentState = Type.Object(
     pending: Type.Optional(
       Type.Object({ key: Type.String(), busSeed: Type.String(), busKey: Type.String() }),
     ),
+    /** Set when the control plane did not know this identity: it is renewed before it is used again, or replaced. */
+    isDoubted: Type.Optional(Type.Literal(true)),
   },
   { additionalProperties: false },
 );
@@ -35,35 +37,82 @@ export type AgentState = Static<typeof AgentState>;
 
 const validator = Compile(AgentState);
 
+/** Where one text is kept, and replaced as a whole. */
+export interface StateStore {
+  /** For messages: what to remove so that the process joins anew. */
+  readonly place: string;
+  /** Undefined where there is none. */
+  read(): Promise<string | undefined>;
+  /** Fails rather than replace what somebody else has written since. */
+  write(text: string): Promise<void>;
+}
+
 /** Where an agent keeps its state. */
 export interface StateFile {
+  readonly place: string;
   /** Undefined when there is none, or none that can be understood. */
   read(): Promise<AgentState | undefined>;
   write(state: AgentState): Promise<void>;
 }
 
-/** The state file below a data directory: `<dataDir>/identity/agent.json`, 0600 in a directory 0700. */
-export function stateFileIn(dataDir: string): StateFile {
+/**
+ * The state of an agent in a store, or else below its data directory. What the directory held before there was a store is
+ * copied there once.
+ */
+export function stateFileOf(options: {
+  readonly store?: StateStore | undefined;
+  readonly dataDir?: string | undefined;
+}): StateFile {
+  const { store, dataDir } = options;
+  const folder = dataDir === undefined ? undefined : fileIn(dataDir);
+  if (!store) return folder ? stateIn(folder) : noStateFile();
+  const stored = stateIn(store);
+  return {
+    ...stored,
+    read: async () => {
+      const text = await store.read();
+      if (text !== undefined || !folder) return text === undefined ? undefined : parseState(text);
+      const earlier = await stateIn(folder).read();
+      if (earlier) await stored.write(earlier);
+      return earlier;
+    },
+  };
+}
+
+function stateIn(store: StateStore): StateFile {
+  return {
+    place: store.place,
+    read: async () => {
+      const text = await store.read();
+      return text === undefined ? undefined : parseState(text);
+    },
+    write: (state) => store.write(`${JSON.stringify(state)}\n`),
+  };
+}
+
+/** `<dataDir>/identity/agent.json`, 0600 in a directory 0700. */
+function fileIn(dataDir: string): StateStore {
   const directory = join(dataDir, 'identity');
   const path = join(directory, 'agent.json');
   return {
+    place: path,
     read: async () => {
       const secret = await readSecretFile(path, { own: true }).catch((error: unknown) => {
         if (MissingFile.is(error)) return undefined;
         throw error;
       });
-      return secret && parseState(secret.reveal());
+      return secret?.reveal();
     },
-    write: async (state) => {
+    write: async (text) => {
       await ensureSecureDirectory(directory);
-      await writeSecureFile(path, `${JSON.stringify(state)}\n`);
+      await writeSecureFile(path, text);
     },
   };
 }
 
-/** For an agent without a data directory: its identity ends with the process. */
-export function noStateFile(): StateFile {
-  return { read: () => Promise.resolve(undefined), write: () => Promise.resolve() };
+/** For an agent without either: its identity ends with the process. */
+function noStateFile(): StateFile {
+  return { place: 'memory', read: () => Promise.resolve(undefined), write: () => Promise.resolve() };
 }
 
 function parseState(text: string): AgentState | undefined {

@@ -30,7 +30,13 @@ export interface Seen {
 }
 
 /** What the next answers are, instead of the right ones. */
-export type Trick = 'drop the connection' | 'drop the answer' | 'refuse' | 'be busy' | 'answer nonsense';
+export type Trick =
+  | 'drop the connection'
+  | 'drop the answer'
+  | 'refuse'
+  | 'refuse a locked agent'
+  | 'be busy'
+  | 'answer nonsense';
 
 /** A control plane that certifies everybody, over the real protocol. */
 export interface ControlPlane extends AsyncDisposable {
@@ -50,12 +56,7 @@ export interface ControlPlaneOptions {
 
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const { type = 'svc', port = 0 } = options;
-  const host =
-    options.authorities?.host ??
-    (await createAuthority({ use: 'host', clusterName: 'postern', clock: systemClock }));
-  const user =
-    options.authorities?.user ??
-    (await createAuthority({ use: 'user', clusterName: 'postern', clock: systemClock }));
+  const { host, user } = options.authorities ?? (await newAuthorities());
   const held = new HeldIdentity(await ownMaterial(host, user, type));
   const plane = { seen: [] as Seen[], tricks: [] as Trick[], lifeMs: 3_600_000 };
   const issue = async (id: string, roles: string[], generation: number, csr: string) => {
@@ -76,16 +77,19 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const peer = peerOf(request.socket as TLSSocket, held.trust(), new Date());
     if (request.url === '/v1/trust') return reply(response, 200, { hostCa: host.certificate });
-    const body = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Seen['body'] & {
-      roles: string[];
-    };
+    const text = Buffer.concat(await request.toArray()).toString();
+    const body = JSON.parse(text || '{}') as Seen['body'] & { roles: string[] };
     plane.seen.push({ path: request.url ?? '', body, caller: peer?.principal.id });
     const trick = plane.tricks.shift();
     if (trick === 'drop the connection' || trick === 'drop the answer') return void request.socket.destroy();
     if (trick === 'refuse') return reply(response, 403, { detail: 'the join was refused' });
+    if (trick === 'refuse a locked agent')
+      return reply(response, 403, { detail: 'this agent is locked', code: 'join.agent_locked' });
     if (trick === 'be busy') return reply(response, 503, { detail: 'not ready' });
     if (trick === 'answer nonsense') return reply(response, 200, { agentId: 'x' });
     const { principal } = peer ?? {};
+    if (request.url === '/v1/agents/self')
+      return principal ? reply(response, 200, {}) : reply(response, 401, { detail: 'who are you?' });
     if (!principal)
       return reply(response, 200, await issue(`agent-${plane.seen.length}`, body.roles, 1, body.csr));
     return reply(
@@ -107,6 +111,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       await new Promise((resolve) => server.close(resolve));
     },
   });
+}
+
+async function newAuthorities(): Promise<NonNullable<ControlPlaneOptions['authorities']>> {
+  const make = (use: 'host' | 'user') => createAuthority({ use, clusterName: 'postern', clock: systemClock });
+  return { host: await make('host'), user: await make('user') };
 }
 
 function reply(response: ServerResponse, status: number, body: object): void {

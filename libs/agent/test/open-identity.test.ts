@@ -4,7 +4,13 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@postern/core';
-import { type AgentIdentity, type IdentityOptions, openIdentity } from '../src/index.ts';
+import {
+  type AgentIdentity,
+  IdentityEnded,
+  type IdentityOptions,
+  openIdentity,
+  type StateStore,
+} from '../src/index.ts';
 import { createAuthority } from '@postern/identity';
 import { silentTelemetry } from '@postern/telemetry';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -123,7 +129,7 @@ describe('a process with a stored identity', () => {
     return open({ dataDir, ...options });
   }
 
-  test('keeps it for itself', async () => {
+  test('keeps it for itself (C-16)', async () => {
     await open({ dataDir });
     expect((await stat(stored())).mode & 0o777).toBe(0o600);
     expect((await stat(join(dataDir, 'identity'))).mode & 0o777).toBe(0o700);
@@ -213,7 +219,7 @@ describe('a renewal', () => {
     expect(identity.held.current().principal.generation).toBe(2);
   });
 
-  test('whose answer was lost in a crash is repeated with the same key', async () => {
+  test('whose answer was lost in a crash is repeated with the same key (C-08)', async () => {
     const identity = await open({ dataDir });
     plane.tricks.push(...Array<'drop the answer'>(50).fill('drop the answer'));
     const renewing = identity.renew();
@@ -240,6 +246,111 @@ describe('a renewal', () => {
     plane.tricks.push('refuse');
     await once(identity.lost, 'abort', { signal: AbortSignal.timeout(10_000) });
     expect(identity.held.current().principal.generation).toBe(1);
+  });
+});
+
+describe('an identity that is not accepted any more', () => {
+  test('is asked about, and lost when it is not known', async () => {
+    const identity = await open();
+    await identity.check();
+    expect(identity.lost.aborted).toBe(false);
+    plane.tricks.push('refuse');
+    await identity.check();
+    expect(identity.lost.aborted).toBe(true);
+  });
+
+  test.each(['be busy', 'drop the connection'] as const)(
+    'is not lost because a control plane answers nothing: %s',
+    async (trick) => {
+      const identity = await open();
+      plane.tricks.push(trick);
+      await identity.check();
+      expect(identity.lost.aborted).toBe(false);
+    },
+  );
+
+  test('is renewed before it is used again, and stays what it was where that succeeds', async () => {
+    const identity = await open({ dataDir });
+    plane.tricks.push('refuse');
+    await identity.check();
+    await identity[Symbol.asyncDispose]();
+    expect((await open({ dataDir })).agentId).toBe('agent-1');
+    await (await open({ dataDir }))[Symbol.asyncDispose]();
+    expect(paths()).toEqual(['/v1/join', '/v1/agents/self', '/v1/renew']);
+  });
+
+  test('is replaced by joining anew, instead of being shown for ever', async () => {
+    const identity = await open({ dataDir });
+    plane.tricks.push('refuse', 'refuse');
+    await identity.check();
+    await identity[Symbol.asyncDispose]();
+    const { agentId } = await open({ dataDir });
+    expect(paths()).toEqual(['/v1/join', '/v1/agents/self', '/v1/renew', '/v1/join']);
+    expect(agentId).toBe('agent-4');
+  });
+
+  test('is not replaced when it was locked: a person has to see to it', async () => {
+    const identity = await open({ dataDir });
+    plane.tricks.push('refuse a locked agent');
+    await identity.check();
+    expect(IdentityEnded.is(identity.lost.reason)).toBe(true);
+    await identity[Symbol.asyncDispose]();
+    plane.tricks.push('refuse a locked agent');
+    const opening = open({ dataDir, views: ['0123456789abcdef0123456789abcdef'] });
+    await expect(opening).rejects.toThrow(/this agent is locked \(it is in .*agent\.json\)/);
+    expect(paths().filter((path) => path === '/v1/join')).toHaveLength(1);
+    const { agentId } = await open({ dataDir });
+    expect(agentId).toBe('agent-1');
+  });
+});
+
+describe('a store instead of a data directory', () => {
+  function memory(text?: string): StateStore & { text: string | undefined } {
+    const store = {
+      text,
+      place: 'a Secret',
+      read: () => Promise.resolve(store.text),
+      write: async (next: string) => void (store.text = next),
+    };
+    return store;
+  }
+
+  test('keeps the identity, and the disk does not', async () => {
+    const store = memory();
+    await (await open({ store, dataDir }))[Symbol.asyncDispose]();
+    await expect(stat(join(dataDir, 'identity'))).rejects.toThrow('ENOENT');
+    const again = await open({ store, token: undefined });
+    expect(again.agentId).toBe('agent-1');
+    expect(store.text).not.toContain(token);
+  });
+
+  test('takes over what the data directory has, once', async () => {
+    await (await open({ dataDir }))[Symbol.asyncDispose]();
+    const store = memory();
+    expect((await open({ store, dataDir, token: undefined })).agentId).toBe('agent-1');
+    expect(store.text).toContain('agent-1');
+  });
+
+  test('is what counts where both have one', async () => {
+    await (await open({ dataDir }))[Symbol.asyncDispose]();
+    const store = memory();
+    await (await open({ store }))[Symbol.asyncDispose]();
+    expect((await open({ store, dataDir })).agentId).toBe('agent-2');
+  });
+
+  test('is written before the control plane is asked for a renewal (C-08)', async () => {
+    const store = memory();
+    const identity = await open({ store });
+    plane.tricks.push(...Array<'drop the answer'>(50).fill('drop the answer'));
+    const renewing = identity.renew();
+    await expect.poll(() => paths()).toContain('/v1/renew');
+    expect(store.text).toContain('"pending"');
+    await identity[Symbol.asyncDispose]();
+    await expect(renewing).rejects.toThrow();
+    plane.tricks.length = 0;
+    await open({ store });
+    const keys = plane.seen.slice(1).map(({ body }) => publicKeyIn(body.csr));
+    expect(new Set(keys).size).toBe(1);
   });
 });
 

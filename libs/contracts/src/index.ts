@@ -64,6 +64,7 @@ export {
   BusAccess,
   ChallengeRequest,
   ControlPlaneService,
+  endedIdentityCodes,
   IssuedIdentity,
   JoinChallenge,
   JoinRequest,
@@ -72,6 +73,7 @@ export {
   RenewRequest,
   RevokeReply,
   RevokeRequest,
+  SelfReply,
   SignedCertificate,
   SignRequest,
   StatusReply,
@@ -90,6 +92,7 @@ export {
   secretMask,
 } from './history/history-api.ts';
 export {
+  AgentCopied,
   AgentJoined,
   AgentRenewed,
   AgentRevoked,

@@ -23,4 +23,11 @@ export {
   type Question,
   readVersion,
 } from './probe.ts';
+export {
+  SecretChanged,
+  SecretForbidden,
+  type SecretPlace,
+  type SecretText,
+  secretText,
+} from './secret-text.ts';
 export { statusBody, statusCode, type StatusDetails, statusOf } from './status.ts';

@@ -24,6 +24,10 @@ export async function readVersion(server: ApiServer, signal?: AbortSignal): Prom
 export interface Question {
   readonly path: string;
   readonly body?: string;
+  /** POST with a body, GET without one, unless given. */
+  readonly method?: 'PATCH';
+  /** Of the body; JSON unless given. */
+  readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,7 +55,7 @@ export function objectOf({ text }: ProbeAnswer): object {
 
 async function askOnce(
   server: ApiServer,
-  { path, body, signal }: Question,
+  { path, body, method, contentType = 'application/json', signal }: Question,
   authorization: readonly string[],
 ): Promise<ProbeAnswer> {
   const timeout = AbortSignal.timeout(probeMs);
@@ -59,8 +63,8 @@ async function askOnce(
   try {
     const answer = await request(server.origin + server.basePath + path, {
       dispatcher: server.requests,
-      method: body === undefined ? 'GET' : 'POST',
-      headers: body === undefined ? headers : [...headers, 'content-type', 'application/json'],
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: body === undefined ? headers : [...headers, 'content-type', contentType],
       body: body ?? null,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });

@@ -1,4 +1,4 @@
-import { AgentJoined, AgentRenewed, AgentRevoked } from '@postern/contracts';
+import { AgentCopied, AgentJoined, AgentRenewed, AgentRevoked } from '@postern/contracts';
 import { describe, expect, test } from 'vitest';
 import { agentDecider, type AgentEvent } from './agent.ts';
 
@@ -48,6 +48,24 @@ describe('the identity of an agent', () => {
     expect(() => agentDecider.decide({ type: 'Renew', generation: 1, renewed }, given())).toThrow(
       'not known here',
     );
+  });
+});
+
+describe('an agent that is copied', () => {
+  const report = { type: 'ReportCopy', agentId: 'a1', generation: 1, sourceIp: '10.0.0.9' } as const;
+
+  test('is on record with both generations, each time, and keeps the latest', () => {
+    const state = given(
+      AgentJoined({ ...joined, generation: 1 }),
+      AgentRenewed({ ...renewed, generation: 2 }),
+    );
+    const [event] = agentDecider.decide(report, state);
+    expect(event).toEqual(AgentCopied({ agentId: 'a1', shown: 1, generation: 2, sourceIp: '10.0.0.9' }));
+    expect(agentDecider.evolve(state, event!)).toEqual(state);
+  });
+
+  test('is not on record where there is no such agent', () => {
+    expect(agentDecider.decide(report, given())).toEqual([]);
   });
 });
 

@@ -1,4 +1,5 @@
 import {
+  AgentCopied,
   AgentJoined,
   AgentRenewed,
   AgentRevoked,
@@ -19,7 +20,9 @@ export const JoinIdTaken = failure(
 export const GenerationMismatch = failure(
   'permission_denied',
   'join.generation_mismatch',
-  () => 'this certificate was already renewed: join again with a token',
+  () =>
+    'this certificate was already renewed, so somebody has a copy of this identity, and the agent is locked: find out who, ' +
+    'remove the stored identity where it does not belong, then remove the lock or join again with a token',
 );
 
 /** An identity of an agent that this control plane has no record of. */
@@ -37,6 +40,14 @@ export const AgentWasRevoked = failure(
   'permission_denied',
   'join.agent_revoked',
   () => 'this agent was revoked: join again with a token',
+);
+
+/** A locked agent wants a new certificate. */
+export const AgentLocked = failure(
+  'permission_denied',
+  'join.agent_locked',
+  (message: string) =>
+    `this agent is locked${message === '' ? '' : `: ${message}`}; it is renewed again when the lock is gone, see tctl get lock`,
 );
 
 /** Nobody joined with this id. */
@@ -62,7 +73,9 @@ export type AgentState =
     }
   | { readonly state: 'revoked'; readonly notAfter: string; readonly busKeys: readonly BusKey[] };
 
-export type AgentEvent = EventOf<typeof AgentJoined | typeof AgentRenewed | typeof AgentRevoked>;
+export type AgentEvent = EventOf<
+  typeof AgentCopied | typeof AgentJoined | typeof AgentRenewed | typeof AgentRevoked
+>;
 
 type AgentCommand =
   | { readonly type: 'Join'; readonly joined: Omit<DataOf<typeof AgentJoined>, 'generation'> }
@@ -71,6 +84,13 @@ type AgentCommand =
       readonly type: 'Renew';
       readonly generation: number;
       readonly renewed: Omit<DataOf<typeof AgentRenewed>, 'generation'>;
+    }
+  /** `generation` is that of a certificate by which nobody is renewed any more. */
+  | {
+      readonly type: 'ReportCopy';
+      readonly agentId: string;
+      readonly generation: number;
+      readonly sourceIp: string;
     }
   | {
       readonly type: 'Revoke';
@@ -91,11 +111,21 @@ function decideAgent(command: AgentCommand, agent: AgentState): AgentEvent[] {
       if (agent.state === 'revoked') throw AgentWasRevoked();
       if (agent.generation !== command.generation) throw GenerationMismatch();
       return [AgentRenewed({ ...command.renewed, generation: agent.generation + 1 })];
+    case 'ReportCopy':
+      return decideReport(command, agent);
     case 'Revoke':
       return decideRevoke(command, agent);
     default:
       return assertNever(command);
   }
+}
+
+function decideReport(
+  { agentId, generation: shown, sourceIp }: Extract<AgentCommand, { type: 'ReportCopy' }>,
+  agent: AgentState,
+): AgentEvent[] {
+  if (agent.state !== 'joined') return [];
+  return [AgentCopied({ agentId, shown, generation: agent.generation, sourceIp })];
 }
 
 function decideRevoke(
@@ -114,6 +144,8 @@ function evolveAgent(agent: AgentState, { type, data }: AgentEvent): AgentState 
       return joined(data, { service: data.service as ControlPlaneService | undefined, busKeys: [] });
     case 'AgentRenewed':
       return joined(data, agent.state === 'joined' ? agent : { service: undefined, busKeys: [] });
+    case 'AgentCopied':
+      return agent;
     case 'AgentRevoked':
       return {
         state: 'revoked',
@@ -137,5 +169,5 @@ export const agentDecider = {
   initial: unknownAgent,
   decide: decideAgent,
   evolve: evolveAgent,
-  events: [AgentJoined, AgentRenewed, AgentRevoked],
+  events: [AgentCopied, AgentJoined, AgentRenewed, AgentRevoked],
 };

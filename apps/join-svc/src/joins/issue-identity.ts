@@ -1,4 +1,4 @@
-import type { IssuedIdentity, JoinRequest, RenewRequest } from '@postern/contracts';
+import { AgentCopied, type IssuedIdentity, type JoinRequest, type RenewRequest } from '@postern/contracts';
 import type { Handled } from '@postern/event-store';
 import type { AgentState } from '../agents/agent.ts';
 import { certifyHost } from '../authorities/certify.ts';
@@ -55,5 +55,6 @@ export async function isOutdated(
   if (!repeated || state.state !== 'joined') return repeated;
   if (new Date(state.notAfter) <= deps.clock()) return true;
   const since = await deps.store.load(events[0]!.stream, { after: version });
-  return since.length > 0;
+  // That a copy showed itself takes nothing from who renewed.
+  return since.some(({ type }) => type !== AgentCopied.type);
 }

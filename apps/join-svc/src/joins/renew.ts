@@ -1,15 +1,22 @@
 import { type IssuedIdentity, JoinRefused, type RenewRequest } from '@postern/contracts';
-import { type AppError, derivedUuid } from '@postern/core';
+import { type AppError, derivedUuid, uuidv7 } from '@postern/core';
 import { handle } from '@postern/event-store';
 import { keyFingerprint, type Principal, readCsr, spiffeId } from '@postern/identity';
-import { agentDecider, AgentWasRevoked, GenerationMismatch, UnknownAgent } from '../agents/agent.ts';
+import {
+  agentDecider,
+  AgentLocked,
+  AgentWasRevoked,
+  GenerationMismatch,
+  UnknownAgent,
+} from '../agents/agent.ts';
+import { requireUnlocked } from '../agents/self.ts';
 import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
 import type { JoinContext } from './join.ts';
 import { recordRefusal } from './refuse.ts';
 
-const recorded = [GenerationMismatch, UnknownAgent, AgentWasRevoked];
+const recorded = [GenerationMismatch, UnknownAgent, AgentWasRevoked, AgentLocked];
 
 /**
  * Renews the identity that the caller presents. Its name and roles are copied from there; the request contributes a key,
@@ -29,6 +36,7 @@ export async function renew(
   const key = keyFingerprint(publicKey);
   const notAfter = after(deps.clock, deps.agentTtlMs).toISOString();
   try {
+    requireUnlocked(deps, principal);
     const handled = await handle(deps.store, {
       stream: `agent/${agentId}`,
       decider: agentDecider,
@@ -47,12 +55,29 @@ export async function renew(
   } catch (error) {
     if (recorded.some((refusal) => refusal.is(error)))
       await record(deps, principal, error as AppError, context);
+    if (GenerationMismatch.is(error)) await reportCopy(deps, principal, context);
     throw error;
   }
 }
 
 function busKeyOf({ busKey }: RenewRequest): { readonly busKey?: string } {
   return busKey === undefined ? {} : { busKey };
+}
+
+/** Makes it a fact that there is a copy, by which resource-svc locks the agent. */
+async function reportCopy(
+  { store }: JoinDeps,
+  principal: Principal,
+  { sourceIp }: JoinContext,
+): Promise<void> {
+  const { id: agentId, generation = 0 } = principal;
+  await handle(store, {
+    stream: `agent/${agentId}`,
+    decider: agentDecider,
+    command: { type: 'ReportCopy', agentId, generation, sourceIp },
+    commandId: uuidv7(),
+    meta: { actor: spiffeId(principal) },
+  });
 }
 
 /** A copy of an identity shows itself by a renewal that does not fit: the record is what an operator is warned by. */

@@ -5,7 +5,7 @@ import { appears } from '../appears.ts';
 import type { JoinDeps } from '../deps.ts';
 
 /** Roles and users are not known, because resource-svc has not been heard of since the start or for too long. */
-const PolicyNotReady = failure(
+export const PolicyNotReady = failure(
   'unavailable',
   'join.policy_not_ready',
   () => 'roles and users are not known yet; try again in a moment',

@@ -1,5 +1,6 @@
 import { type Bus, consumers, type Consumption, type Parking } from '@postern/bus';
 import {
+  AgentCopied,
   AgentJoined,
   AgentRevoked,
   kubeClusterKind,
@@ -52,8 +53,19 @@ async function requireSecrets(
   if (!maySeeSecrets(await systemRolesOf(db, agentId, patienceMs))) throw ViewForbidden('secrets');
 }
 
-/** Remembers the system roles of whoever joins, and forgets the leases of whoever is revoked. */
-export function followJoins(bus: Bus, db: Db, parking: Parking): Consumption {
+/** What follows from the news of agents. */
+export interface JoinFollower {
+  readonly bus: Bus;
+  readonly db: Db;
+  readonly parking: Parking;
+  /** Called for an agent whose identity was copied; may be called twice. */
+  readonly onCopied: (agentId: string, eventId: string) => Promise<void>;
+}
+
+/**
+ * Remembers the system roles of whoever joins, forgets the leases of whoever is revoked, and tells of whoever was copied.
+ */
+export function followJoins({ bus, db, parking, onCopied }: JoinFollower): Consumption {
   return bus.consume({
     ...consumers.resourceAgents,
     parking,
@@ -61,6 +73,7 @@ export function followJoins(bus: Bus, db: Db, parking: Parking): Consumption {
       const event = message.event();
       const at = new Date(event.at);
       if (event.type === AgentJoined.type) return remember(db, { ...AgentJoined.read(event), at });
+      if (event.type === AgentCopied.type) return onCopied(AgentCopied.read(event).agentId, event.id);
       if (event.type === AgentRevoked.type) return revoke(db, AgentRevoked.read(event).agentId, at);
     },
   });

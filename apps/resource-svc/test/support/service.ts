@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Bus, connectBus, eventStream, eventStreamTarget } from '@postern/bus';
-import { AgentJoined, AgentRevoked, type NewEvent } from '@postern/contracts';
+import { AgentCopied, AgentJoined, AgentRevoked, type NewEvent } from '@postern/contracts';
 import { Secret, systemClock } from '@postern/core';
 import { type EventStore, openEventStore, startRelay } from '@postern/event-store';
 import { type HeldIdentity, newKeyText } from '@postern/identity';
@@ -31,6 +31,8 @@ export interface TestService extends AsyncDisposable {
   asAgent(id: string, roles: readonly string[]): Promise<Client>;
   /** Tells the service, as join-svc does, that somebody joined with these roles. */
   joined(id: string, roles: readonly string[]): Promise<void>;
+  /** Tells the service that a copy of an agent showed itself. */
+  copied(id: string): Promise<void>;
   /** Tells the service that an agent was revoked. */
   revoked(id: string): Promise<void>;
   /** An identity of the service's cluster. */
@@ -109,7 +111,7 @@ export async function startService(
 }
 
 /** What join-svc tells of agents. */
-function newsOf(joins: EventStore): Pick<TestService, 'joined' | 'revoked'> {
+function newsOf(joins: EventStore): Pick<TestService, 'joined' | 'revoked' | 'copied'> {
   const append = async (id: string, event: NewEvent) => {
     const version = (await joins.load(`agent/${id}`)).length + 1;
     await joins.append([{ stream: `agent/${id}`, version, id: randomUUID(), event }]);
@@ -124,6 +126,7 @@ function newsOf(joins: EventStore): Pick<TestService, 'joined' | 'revoked'> {
   };
   return {
     joined: (agentId, roles) => append(agentId, AgentJoined({ ...certified, agentId, roles: [...roles] })),
+    copied: (agentId) => append(agentId, AgentCopied({ agentId, shown: 1, generation: 2 })),
     revoked: (agentId) => append(agentId, AgentRevoked({ agentId, by: 'admin', busKeys: [] })),
   };
 }

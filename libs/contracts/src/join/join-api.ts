@@ -75,6 +75,20 @@ export const RenewRequest = Type.Object(
 );
 export type RenewRequest = Static<typeof RenewRequest>;
 
+/**
+ * Codes of refusals by which an identity has been taken from its agent: revoked, locked, or copied. Whoever is told so does not
+ * join anew by itself. Any other refusal means that the control plane does not know the identity.
+ */
+export const endedIdentityCodes: readonly string[] = [
+  'join.agent_revoked',
+  'join.agent_locked',
+  'join.generation_mismatch',
+];
+
+/** `GET /v1/agents/self`, by an agent: its identity holds, or the refusal says why it does not. */
+export const SelfReply = Type.Object({ agentId: Type.String(), generation: Type.Integer({ minimum: 1 }) });
+export type SelfReply = Static<typeof SelfReply>;
+
 /** Path of a public address below which the bus is, as a WebSocket for whoever shows an agent's certificate. */
 export const publicBusPath = '/v1/bus';
 

@@ -73,6 +73,21 @@ export const AgentRevoked = defineEvent('AgentRevoked', {
   }),
 });
 
+/** A certificate that had been renewed was to be renewed again with another key: somebody has a copy of the identity. */
+export const AgentCopied = defineEvent('AgentCopied', {
+  context: 'join',
+  summary: 'A copy of an agent’s identity showed itself; the agent is locked.',
+  v: 1,
+  data: Type.Object({
+    agentId: Type.String(),
+    /** Generation of the certificate that was shown. */
+    shown: Type.Integer({ minimum: 0 }),
+    /** That of the latest certificate. */
+    generation: Type.Integer({ minimum: 1 }),
+    sourceIp: Type.Optional(Type.String()),
+  }),
+});
+
 /** A join was refused. The joiner learned nothing of the reason; it is here. */
 export const JoinRefused = defineEvent('JoinRefused', {
   context: 'join',

@@ -12,5 +12,5 @@ export async function startDiscovery(host: Host): Promise<Started> {
   const deps = { bus, agentId, telemetry, clock };
   const service = scope.use(discoveryService(deps, { section: config.discovery, heartbeatIntervalMs }));
   telemetry.log.info('the Discovery Service runs', { agentId, group: config.discovery.discoveryGroup });
-  return { name: 'discovery_service', ready: service.ready };
+  return { name: 'discovery_service', ready: service.ready, identity };
 }

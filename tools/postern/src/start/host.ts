@@ -1,9 +1,17 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type JoinedProcess, joinProcess, type Outbound, type TrustSource } from '@postern/agent';
+import {
+  type AgentIdentity,
+  type JoinedProcess,
+  joinProcess,
+  type Outbound,
+  type TrustSource,
+} from '@postern/agent';
 import { type TeleportConfig, textOrFile } from '@postern/config';
 import { type Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
+
+import { identitySecret } from './identity-secret.ts';
 
 /** What the services of one process share. */
 export interface Host {
@@ -25,6 +33,7 @@ export interface Host {
 export interface Started {
   readonly name: string;
   readonly ready: Promise<void>;
+  readonly identity: Pick<AgentIdentity, 'lost'>;
 }
 
 /** The name of this process in the inventory. */
@@ -55,6 +64,7 @@ export async function joinCluster(
       roles: [role],
       hostname: nodeName(host),
       dataDir: join(dataDir, role.toLowerCase()),
+      store: await identitySecret(host, role),
       views,
       telemetry,
       clock,

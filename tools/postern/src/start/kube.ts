@@ -15,7 +15,7 @@ export async function startKube(host: Host): Promise<Started> {
   const { held, agentId } = identity;
   const service = scope.use(await kubeProxyService({ bus, held, agentId, telemetry, clock }, serviceConfig));
   telemetry.log.info('the Kubernetes Service runs', { agentId });
-  return { name: 'kubernetes_service', ready: service.ready };
+  return { name: 'kubernetes_service', ready: service.ready, identity };
 }
 
 /** The part of the environment that the file decides. */

@@ -6,6 +6,7 @@ import { startTelemetry, type Telemetry } from '@postern/telemetry';
 import { isControlPlane, startAllInOne } from './control-plane.ts';
 import { startDiscovery } from './discovery.ts';
 import type { Host, Started } from './host.ts';
+import { keepService } from './keep-service.ts';
 import { startKube } from './kube.ts';
 
 const NothingToStart = failure(
@@ -59,18 +60,18 @@ export async function startFromTeleportYaml(
     scope,
   };
   const started = await Promise.all([
-    ...(config.kubernetes.enabled ? [startKube(host)] : []),
-    ...(config.discovery.enabled ? [startDiscovery(host)] : []),
+    ...(config.kubernetes.enabled ? [keepService(host, startKube)] : []),
+    ...(config.discovery.enabled ? [keepService(host, startDiscovery)] : []),
   ]);
   scope.defer(() => readiness.stop());
   void announce(started, { telemetry, readiness });
-  await aborted(signal);
+  await Promise.race([aborted(signal), ...started.map(({ ended }) => ended)]);
   telemetry.log.info('postern is stopping', { signal: String(signal.reason) });
 }
 
 /** Says that everything is known that the services need, which a control plane that is away may delay. */
 async function announce(
-  started: readonly Started[],
+  started: readonly Pick<Started, 'name' | 'ready'>[],
   { telemetry, readiness }: { readonly telemetry: Telemetry; readonly readiness: Readiness },
 ): Promise<void> {
   await Promise.all(started.map(({ ready }) => ready));
