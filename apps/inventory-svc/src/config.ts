@@ -36,9 +36,9 @@ export const inventoryConfig = {
   }),
   recordingsStore: text('POSTERN_RECORDINGS_STORE', {
     summary:
-      'where recordings of sessions are kept: postgres, or dir:/path of a directory that all replicas share',
+      'where recordings of sessions are kept: postgres, dir:/path of a directory that all replicas share, or s3://bucket/prefix?region=…&endpoint=…',
     fallback: 'postgres',
-    pattern: /^(?:postgres|dir:\/.+)$/,
+    pattern: /^(?:postgres|dir:\/.+|s3:\/\/.+)$/,
   }),
   maxRecordingBytes: integer('POSTERN_RECORDINGS_MAX_BYTES', {
     summary: 'largest recording that is kept, in bytes',

@@ -24,9 +24,9 @@ import type { InventoryConfig } from './config.ts';
 import type { InventoryDb } from './database.ts';
 import { inventoryProjections } from './projections.ts';
 import { Presence } from './presence/presence.ts';
-import { directory } from './recordings/directory.ts';
-import { largeObjects } from './recordings/large-objects.ts';
+import { openContents } from './recordings/open-contents.ts';
 import { getRecording, listRecordings, readRecordingPart } from './recordings/see-recordings.ts';
+import { readStorePlace } from './recordings/store-place.ts';
 import type { RecordingDeps } from './recordings/store-recording.ts';
 import { announceRecording, receiveRecordingPart } from './recordings/upload-recording.ts';
 import { may, type ServiceDeps } from './service-deps.ts';
@@ -97,6 +97,7 @@ export async function inventoryService(
   await using opening = new AsyncDisposableStack();
   const { store, bus, identity, policy, clusters, telemetry, clock, readiness } = deps;
   const { clusterName, principal } = identity.current();
+  const recordings = await recordingsOf(deps, config);
   const rebuilt = await rebuildChanged(store, inventoryProjections.withAppend);
   if (rebuilt.length > 0)
     telemetry.log.info('projections were rebuilt from events', { projections: rebuilt });
@@ -128,7 +129,7 @@ export async function inventoryService(
         policy,
         registered: labelsIn(clusters),
         clock,
-        recordings: recordingsOf(deps, config),
+        recordings,
         ...config,
       },
     }),
@@ -149,12 +150,11 @@ export async function inventoryService(
 
 const defaultMaxRecordingBytes = 256 * 1024 * 1024;
 
-function recordingsOf(
+async function recordingsOf(
   { store, clock }: InventoryServiceDeps,
   { recordingsStore = 'postgres', maxRecordingBytes = defaultMaxRecordingBytes }: InventoryServiceConfig,
-): RecordingDeps {
-  const isDirectory = recordingsStore.startsWith('dir:');
-  const contents = isDirectory ? directory(recordingsStore.slice('dir:'.length)) : largeObjects(store.db);
+): Promise<RecordingDeps> {
+  const contents = await openContents(readStorePlace(recordingsStore), store.db, clock);
   return { store, contents, clock, maxRecordingBytes };
 }
 

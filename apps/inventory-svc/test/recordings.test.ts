@@ -1,10 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { recordingPartBytes, type RecordingUpload } from '@postern/contracts';
+import { recordingPartBytes } from '@postern/contracts';
 import { uuidv7 } from '@postern/core';
 import { assertionHeader, HeldIdentity, type IdentityMaterial, signAssertion } from '@postern/identity';
-import { temporaryFolder, testNats, type TestNats, testPostgres, type TestPostgres } from '@postern/testkit';
+import {
+  type AwsRig,
+  startAws,
+  temporaryFolder,
+  testNats,
+  type TestNats,
+  testPostgres,
+  type TestPostgres,
+} from '@postern/testkit';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   type Replica,
   send,
@@ -13,15 +21,26 @@ import {
   TestPolicy,
   TestTrust,
 } from './support/inventory.ts';
+import { uploadOf } from './support/recording-upload.ts';
 
 let postgres: TestPostgres;
 let nats: TestNats;
+let aws: AwsRig;
 let trust: TestTrust;
 let edge: IdentityMaterial;
 let policy: TestPolicy;
 
 beforeAll(async () => {
-  [postgres, nats, trust] = await Promise.all([testPostgres(), testNats(), TestTrust.make()]);
+  [postgres, nats, trust, aws] = await Promise.all([
+    testPostgres(),
+    testNats(),
+    TestTrust.make(),
+    startAws(),
+  ]);
+  const arn = 'arn:aws:iam::111122223333:user/recorder';
+  const key = aws.accounts.issueKey({ account: '111122223333', arn, userId: 'AIDAEXAMPLE' });
+  vi.stubEnv('AWS_ACCESS_KEY_ID', key.accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', key.secretAccessKey);
   policy = new TestPolicy();
   policy.role('auditor', { allow: { rules: [{ resources: ['session'], verbs: ['list', 'read'] }] } });
   policy.role('lister', { allow: { rules: [{ resources: ['session'], verbs: ['list'] }] } });
@@ -33,7 +52,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all([postgres[Symbol.asyncDispose](), nats[Symbol.asyncDispose]()]);
+  await Promise.all([postgres, nats, aws].map((each) => each[Symbol.asyncDispose]()));
 });
 
 async function replica(recordingsStore = 'postgres', maxRecordingBytes = 4 * 1024 * 1024): Promise<Replica> {
@@ -45,20 +64,6 @@ async function replica(recordingsStore = 'postgres', maxRecordingBytes = 4 * 102
     clusters: new TestClusters(),
     config: { recordingsStore, maxRecordingBytes },
   });
-}
-
-function uploadOf(content: Buffer, changes: Partial<RecordingUpload['session']> = {}): RecordingUpload {
-  const sessionId = uuidv7();
-  const place = { cluster: 'prod', namespace: 'dev', pod: 'web', container: 'app' };
-  const who = { sessionId, requestId: sessionId, user: 'alice', kubeUser: 'alice' };
-  const how = { type: 'exec' as const, isTty: true, hasStdin: true, startedAt: '2026-11-28T10:00:00.000Z' };
-  return {
-    session: { ...who, ...place, ...how, ...changes },
-    command: 'sh',
-    bytes: content.length,
-    sha256: createHash('sha256').update(content).digest('hex'),
-    isComplete: true,
-  };
 }
 
 async function upload(to: Replica, content: Buffer, about = uploadOf(content)): Promise<string> {
@@ -103,8 +108,14 @@ async function seenBy(to: Replica, user: string, query = ''): Promise<string[]> 
   return (body['recordings'] as { sessionId: string }[]).map(({ sessionId }) => sessionId);
 }
 
-describe.each(['postgres', 'dir'])('a recording kept in %s', (kind) => {
-  const storeName = () => (kind === 'postgres' ? 'postgres' : `dir:${temporaryFolder()}/below`);
+const storeNames = {
+  postgres: () => 'postgres',
+  dir: () => `dir:${temporaryFolder()}/below`,
+  s3: () => `s3://kept/below?region=eu-central-1&endpoint=${aws.s3Url}`,
+};
+
+describe.each(['postgres', 'dir', 's3'] as const)('a recording kept in %s', (kind) => {
+  const storeName = storeNames[kind];
 
   test('comes back byte for byte, and is said in an event to be stored, once', async () => {
     await using one = await replica(storeName());
@@ -133,6 +144,67 @@ describe.each(['postgres', 'dir'])('a recording kept in %s', (kind) => {
     expect((await call('POST', path, about)).body).toEqual({ receivedBytes: 0, isStored: false });
     expect((await ask(one, path, 'alice')).status).toBe(404);
     expect(await upload(one, Buffer.from('what was recorded'), about)).toBe(about.session.sessionId);
+  });
+});
+
+describe('a recording kept in a bucket', () => {
+  const placeOf = (id: string) => `/kept/below/${id}.cast`;
+  /** Sends all of a recording, without asking for it to be stored, which `store` does. */
+  const sent = async (to: Replica, content: Buffer) => {
+    const about = uploadOf(content);
+    const id = about.session.sessionId;
+    const path = `/v1/recordings/${id}`;
+    const store = (at: Replica) => send(at.port, path, { as: edge, method: 'POST', body: about });
+    await store(to);
+    const data = { data: content.toString('base64') };
+    await send(to.port, `${path}/parts/0`, { as: edge, method: 'PUT', body: data });
+    return { id, path, store };
+  };
+  const largeObjects = async ({ store }: Replica) => {
+    const { rows } = await sql`select oid from pg_largeobject_metadata`.execute(store.db);
+    return rows.length;
+  };
+
+  test('leaves nothing in Postgres', async () => {
+    await using one = await replica(storeNames.s3());
+    const before = await largeObjects(one);
+    const content = randomBytes(1000);
+    const id = await upload(one, content);
+    expect(aws.s3.objects.get(placeOf(id))?.equals(content)).toBe(true);
+    expect(await largeObjects(one)).toBe(before);
+  });
+
+  test('waits with its edge while the bucket takes nothing, and is stored by the next attempt', async () => {
+    await using one = await replica(storeNames.s3());
+    const content = Buffer.from('what was recorded');
+    const { id, path, store } = await sent(one, content);
+    aws.s3.failures = 3;
+    const refused = await store(one);
+    expect([refused.status, refused.body['code']]).toEqual([503, 'aws.s3_refused']);
+    expect((await ask(one, path, 'alice')).status).toBe(404);
+    expect((await store(one)).body).toEqual({ receivedBytes: content.length, isStored: true });
+    expect((await contentOf(one, id)).equals(content)).toBe(true);
+  });
+
+  test('does not take the place of another, and is not said to be stored (R-07)', async () => {
+    await using one = await replica(storeNames.s3());
+    const { id, store } = await sent(one, Buffer.from('what was recorded'));
+    const foreign = Buffer.from('what somebody put');
+    aws.s3.objects.set(placeOf(id), foreign);
+    const refused = await store(one);
+    expect([refused.status, refused.body['code']]).toEqual([409, 'inventory.recording_differs']);
+    expect(aws.s3.objects.get(placeOf(id))).toBe(foreign);
+    expect(await one.store.load(`kube_recording/${id}`)).toEqual([]);
+  });
+
+  test('is stored once by two replicas at the same time', async () => {
+    await using one = await replica(storeNames.s3());
+    await using two = await replica(storeNames.s3());
+    const content = randomBytes(1000);
+    const { id, store } = await sent(one, content);
+    await Promise.all([store(one), store(two)]);
+    expect((await store(two)).body).toEqual({ receivedBytes: content.length, isStored: true });
+    expect(await one.store.load(`kube_recording/${id}`)).toHaveLength(1);
   });
 });
 

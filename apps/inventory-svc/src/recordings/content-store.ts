@@ -14,8 +14,16 @@ export interface ContentStore {
   write(trx: Transaction<InventoryDb>, ref: ContentRef, part: Part): Promise<Pick<ContentRef, 'content'>>;
   /** The bytes from a place on; fewer at the end. */
   read(ref: ContentRef, offset: number, length: number): Promise<Buffer>;
-  /** Settles when everything that was written outlives a crash of the machine. */
-  settle(ref: ContentRef): Promise<void>;
+  /** Settles when all of it, which was found to be whole, outlives a crash of the machine, at the place where it stays. */
+  settle(ref: ContentRef, whole: WholeContent): Promise<void>;
+  /** Lets go of what the place where it stays does not need. Answers what the row must say from then on. */
+  release(trx: Transaction<InventoryDb>, ref: ContentRef): Promise<Pick<ContentRef, 'content'>>;
+}
+
+/** What a content comes to. */
+export interface WholeContent {
+  readonly bytes: number;
+  readonly sha256: string;
 }
 
 export interface Part {

@@ -24,5 +24,6 @@ export function directory(path: string): ContentStore {
       await using folder = await open(path, 'r');
       await folder.sync();
     },
+    release: async (_, { content }) => ({ content }),
   };
 }

@@ -1,9 +1,14 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { InventoryDb } from '../database.ts';
-import type { ContentStore } from './content-store.ts';
+import type { ContentRef, ContentStore } from './content-store.ts';
+
+/** Contents that may also be elsewhere in the end. */
+export interface LargeObjects extends ContentStore {
+  remove(trx: Transaction<InventoryDb>, ref: ContentRef): Promise<void>;
+}
 
 /** Contents as large objects of Postgres, written in the transaction of their rows. */
-export function largeObjects(db: Kysely<InventoryDb>): ContentStore {
+export function largeObjects(db: Kysely<InventoryDb>): LargeObjects {
   return {
     async write(trx, { content }, { offset, data }) {
       const oid = content ?? (await oneOf<number>(sql`select lo_create(0) as value`.execute(trx)));
@@ -17,6 +22,10 @@ export function largeObjects(db: Kysely<InventoryDb>): ContentStore {
       );
     },
     settle: async () => undefined,
+    release: async (_, { content }) => ({ content }),
+    async remove(trx, { content }) {
+      if (content !== null) await sql`select lo_unlink(${content}::oid)`.execute(trx);
+    },
   };
 }
 

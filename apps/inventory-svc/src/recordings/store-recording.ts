@@ -6,36 +6,13 @@ import {
   type RecordingProgress,
   type RecordingUpload,
 } from '@postern/contracts';
-import { type Clock, derivedUuid, failure } from '@postern/core';
+import { type Clock, derivedUuid } from '@postern/core';
 import type { EventStore } from '@postern/event-store';
 import { type Principal, spiffeId } from '@postern/identity';
 import type { Selectable, Transaction } from 'kysely';
 import type { InventoryDb, RecordingTable } from '../database.ts';
 import type { ContentRef, ContentStore } from './content-store.ts';
-
-export const RecordingTooLarge = failure(
-  'invalid_argument',
-  'inventory.recording_too_large',
-  (bytes: number, max: number) => `a recording of ${bytes} bytes is larger than the ${max} that are kept`,
-);
-
-export const RecordingDiffers = failure(
-  'conflict',
-  'inventory.recording_differs',
-  (id: string) => `there is another recording of session ${id}`,
-);
-
-export const PartOutOfPlace = failure(
-  'conflict',
-  'inventory.recording_part_out_of_place',
-  (offset: number) => `the next part of this recording begins at ${offset}`,
-);
-
-export const UploadNotFound = failure(
-  'not_found',
-  'inventory.upload_not_found',
-  (id: string) => `no recording of session ${id} was announced`,
-);
+import { PartOutOfPlace, RecordingDiffers, RecordingTooLarge, UploadNotFound } from './failures.ts';
 
 /** What the storing of recordings works with. */
 export interface RecordingDeps {
@@ -72,12 +49,10 @@ export async function announce(
     })
     .onConflict((conflict) => conflict.column('session_id').doNothing())
     .execute();
-  return store.transaction(async (trx) => {
-    const row = await lockedRow(trx, session.sessionId);
-    if (row.sha256 !== upload.sha256 || row.edge !== edge.id) throw RecordingDiffers(session.sessionId);
-    if (row.stored_at || row.received_bytes < row.bytes) return progressOf(row);
-    return finish(deps, trx, row, edge);
-  });
+  const row = await store.transaction((trx) => lockedRow(trx, session.sessionId));
+  if (row.sha256 !== upload.sha256 || row.edge !== edge.id) throw RecordingDiffers(session.sessionId);
+  if (row.stored_at || row.received_bytes < row.bytes) return progressOf(row);
+  return finish(deps, row, edge);
 }
 
 /** Keeps the next part of a recording. One that came already is passed over. */
@@ -103,20 +78,31 @@ export async function receive(
   });
 }
 
-async function finish(
+/** Without the lock of the row, since it may take long; whoever does it at the same time comes to the same end. */
+async function finish(deps: RecordingDeps, row: Row, edge: Principal): Promise<RecordingProgress> {
+  const { store, contents } = deps;
+  const id = row.session_id;
+  const isWhole = (await digestOf(contents, row)) === row.sha256;
+  if (isWhole) await contents.settle(refOf(row), row);
+  return store.transaction(async (trx) => {
+    const locked = await lockedRow(trx, id);
+    if (locked.stored_at) return progressOf(locked);
+    if (isWhole) return markStored(deps, trx, locked, edge);
+    await trx.updateTable('recording').set({ received_bytes: 0 }).where('session_id', '=', id).execute();
+    return { receivedBytes: 0, isStored: false };
+  });
+}
+
+async function markStored(
   { store, contents, clock }: RecordingDeps,
   trx: Transaction<InventoryDb>,
   row: Row,
   edge: Principal,
 ): Promise<RecordingProgress> {
   const id = row.session_id;
-  await contents.settle(refOf(row));
-  const update = trx.updateTable('recording').where('session_id', '=', id);
-  if ((await digestOf(contents, row)) !== row.sha256) {
-    await update.set({ received_bytes: 0 }).execute();
-    return { receivedBytes: 0, isStored: false };
-  }
-  await update.set({ stored_at: clock() }).execute();
+  const { content } = await contents.release(trx, refOf(row));
+  const stored = { stored_at: clock(), content };
+  await trx.updateTable('recording').set(stored).where('session_id', '=', id).execute();
   const event = KubeSessionRecorded({
     sessionId: id,
     user: row.username,

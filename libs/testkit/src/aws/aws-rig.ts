@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { AwsAccounts } from './accounts.ts';
 import { answerAsInstanceMetadata, credentialsDocument, type Instance } from './instance-metadata.ts';
 import { type Misbehaviour } from './misbehaviour.ts';
+import { answerAsS3, S3State } from './s3.ts';
 import type { SignedRequest } from './signature.ts';
 import { answerAsSts, formatAnswer } from './sts.ts';
 import type { KeySet } from './web-identity.ts';
@@ -17,6 +18,9 @@ export interface StsCall extends SignedRequest {
 /** A little AWS on this machine, which believes signatures as the real one does and may be told to misbehave. */
 export interface AwsRig extends AsyncDisposable {
   readonly stsUrl: string;
+  /** An S3 that takes buckets in paths. */
+  readonly s3Url: string;
+  readonly s3: S3State;
   /** Instance metadata, for `AWS_EC2_METADATA_SERVICE_ENDPOINT`. */
   readonly metadataUrl: string;
   /** For `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the credentials of the instance's role, to a container. */
@@ -39,6 +43,7 @@ export async function startAws(): Promise<AwsRig> {
     accounts: new AwsAccounts(),
     issuers: new Map<string, KeySet>(),
     instance: { documents: new Map<string, string>() } as Instance,
+    s3: new S3State(),
     stsCalls: [] as StsCall[],
     next: [] as Misbehaviour[],
     always: undefined as Misbehaviour | undefined,
@@ -62,9 +67,19 @@ export async function startAws(): Promise<AwsRig> {
         .end(JSON.stringify(credentialsDocument(key)));
     answerAsInstanceMetadata(request, response, rig.instance);
   });
+  const answerS3 = async (request: IncomingMessage, response: ServerResponse) => {
+    const asked = { ...headOf(request), body: Buffer.concat(await request.toArray()) };
+    const { status, headers, body } = answerAsS3(asked, rig.s3, {
+      keys: rig.accounts.keys,
+      at: rig.clock(),
+    });
+    response.writeHead(status, headers).end(body);
+  };
+  const s3Url = await listen(scope, (request, response) => void answerS3(request, response));
   const open = scope.move();
   return Object.assign(rig, {
     stsUrl,
+    s3Url,
     metadataUrl,
     containerCredentialsUrl: `${metadataUrl}/container`,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
@@ -82,9 +97,12 @@ async function listen(scope: AsyncDisposableStack, listener: RequestListener): P
 }
 
 async function read(request: IncomingMessage): Promise<SignedRequest> {
-  const body = Buffer.concat(await request.toArray()).toString('utf8');
+  return { ...headOf(request), body: Buffer.concat(await request.toArray()).toString('utf8') };
+}
+
+function headOf(request: IncomingMessage): Omit<SignedRequest, 'body'> {
   const headers = Object.fromEntries(
     Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
   );
-  return { method: request.method ?? '', target: request.url ?? '', headers, body };
+  return { method: request.method ?? '', target: request.url ?? '', headers };
 }

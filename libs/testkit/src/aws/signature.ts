@@ -1,12 +1,17 @@
 import { createHash, createHmac } from 'node:crypto';
 
 /** A request as AWS sees it before it knows from whom it is. */
-export interface SignedRequest {
+export interface SignableRequest {
   readonly method: string;
   /** As on the request line. */
   readonly target: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Buffer;
+}
+
+/** One with text for a body, as all have but those of S3. */
+export interface SignedRequest extends SignableRequest {
   readonly body: string;
 }
 
@@ -38,7 +43,7 @@ const maxPresignedSeconds = 604_800;
 const fault = (code: string, status = 403): SignatureFault => ({ code, status });
 
 /** Whose key signed the request by Signature Version 4, in its headers or in its query, or what AWS says against it. */
-export function verifySignature(request: SignedRequest, expected: Expected): IssuedKey | SignatureFault {
+export function verifySignature(request: SignableRequest, expected: Expected): IssuedKey | SignatureFault {
   const url = new URL(request.target, 'http://aws');
   const claim = url.searchParams.has('X-Amz-Algorithm')
     ? claimInQuery(url.searchParams)
@@ -98,7 +103,7 @@ interface ToSign extends Pick<Claim, 'date' | 'signedHeaders'> {
   readonly scope: Scope;
 }
 
-function signatureOf(request: SignedRequest, { url, date, signedHeaders, key, scope }: ToSign): string {
+function signatureOf(request: SignableRequest, { url, date, signedHeaders, key, scope }: ToSign): string {
   const name = `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
   const digest = sha256(canonical(request, url, signedHeaders));
   const toSign = ['AWS4-HMAC-SHA256', date, name, digest].join('\n');
@@ -152,7 +157,7 @@ function areRequiredHeadersSigned(headers: SignedRequest['headers'], signed: rea
 }
 
 function canonical(
-  { method, headers, body }: SignedRequest,
+  { method, headers, body }: SignableRequest,
   url: URL,
   signedHeaders: readonly string[],
 ): string {
@@ -186,8 +191,8 @@ function encode(text: string): string {
   );
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(data: string | Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
 }
 
 function hmac(key: Buffer, text: string): Buffer {
