@@ -1,95 +1,67 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { locateIdentity, openIdentity } from '@postern/client';
-import { systemClock } from '@postern/core';
 import { freePort, openPki, type Pki, writeKubeconfig } from '@postern/lab';
-import { type SeparateStack, until } from '@postern/testkit';
-
-const here = import.meta.dirname;
-
-/** An address under load, and the processes that serve it. */
-export interface Side {
-  readonly origin: string;
-  readonly prefix: string;
-  readonly pids: readonly number[];
-  readonly servername: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly caFile: string;
-}
+import type { SeparateStack } from '@postern/testkit';
+import { createCluster } from './create-resources.ts';
+import { adminFiles, prefixOf, type Side } from './side.ts';
 
 type Files = Awaited<ReturnType<Pki['issue']>>;
 
 /** A stand-in for an API server, registered as cluster `bench`. */
 export interface BenchCluster {
-  /** It through the edge, as the admin. */
+  /** It through the edge, whose process has its credentials, as the admin. */
   readonly edge: Side;
+  /** It without anything in between, as the client that agents are. */
+  readonly direct: Side;
   readonly upstreamPort: number;
+  /** Says where and how it is reached. */
+  readonly kubeconfig: string;
   /** Files of the certificates it shows and accepts. */
   readonly server: Files;
   readonly client: Files;
   readonly caFile: string;
-  stop(): void;
 }
 
-/** Starts the stand-in and waits until the edge serves it. */
-export async function registerBenchCluster(stack: SeparateStack, folder: string): Promise<BenchCluster> {
+/** A program of this folder that stands in for an API server, with its arguments behind port and certificates. */
+export interface StandIn {
+  readonly program: string;
+  readonly args?: readonly string[];
+}
+
+/** Starts a stand-in and waits until the edge serves it. It ends with the scope. */
+export async function registerBenchCluster(
+  stack: SeparateStack,
+  folder: string,
+  scope: AsyncDisposableStack,
+  { program, args = [] }: StandIn = { program: 'upstream.ts' },
+): Promise<BenchCluster> {
   const pki = await openPki(join(folder, 'bench-pki'));
   const server = await pki.issue('upstream', { commonName: 'upstream', hosts: ['127.0.0.1', 'localhost'] });
   const client = await pki.issue('client', { commonName: 'client' });
   const upstreamPort = await freePort();
+  const caFile = pki.ca.cert;
   const upstream = spawn(
     process.execPath,
-    [join(here, 'upstream.ts'), String(upstreamPort), server.cert, server.key, pki.ca.cert],
+    [join(import.meta.dirname, program), String(upstreamPort), server.cert, server.key, caFile, ...args],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  const stop = () => void upstream.kill('SIGTERM');
-  try {
-    await new Promise((resolve) => upstream.stdout.once('data', resolve));
-    const caFile = pki.ca.cert;
-    const kubeconfig = writeKubeconfig(join(folder, 'bench.kubeconfig'), {
-      server: `https://127.0.0.1:${upstreamPort}`,
-      caFile,
-      client,
-    });
-    const edge = await edgeSide(stack, folder, kubeconfig);
-    return { edge, upstreamPort, server, client, caFile, stop };
-  } catch (error) {
-    stop();
-    throw error;
-  }
-}
-
-async function edgeSide(stack: SeparateStack, folder: string, kubeconfig: string): Promise<Side> {
-  const file = join(folder, 'bench-cluster.yaml');
-  const encoded = readFileSync(kubeconfig).toString('base64');
-  writeFileSync(
-    file,
-    `kind: kube_cluster\nversion: v3\nmetadata:\n  name: bench\n  labels:\n    postern.dev/agent: local\nspec:\n  kubeconfig: ${encoded}\n`,
-  );
-  await stack.admin.must('tctl', ['create', '-f', file]);
-  await until('bench is served', async () =>
-    (await stack.admin.must('tsh', ['kube', 'ls'])).includes('bench'),
-  );
-  const identity = await openIdentity(
-    locateIdentity({ proxy: stack.proxyAddrs[0], env: stack.admin.env, cwd: folder }),
-    systemClock,
-  );
-  const files = {
-    certFile: join(folder, 'admin.crt'),
-    keyFile: join(folder, 'admin.key'),
-    caFile: join(folder, 'edge-ca.crt'),
-  };
-  writeFileSync(files.certFile, identity.certificate, { mode: 0o600 });
-  writeFileSync(files.keyFile, identity.key, { mode: 0o600 });
-  writeFileSync(files.caFile, identity.caPem);
-  const name = (text: string) => Buffer.from(text).toString('base64url');
-  return {
+  scope.defer(() => void upstream.kill('SIGTERM'));
+  await new Promise((resolve) => upstream.stdout.once('data', resolve));
+  const url = `https://127.0.0.1:${upstreamPort}`;
+  const kubeconfig = writeKubeconfig(join(folder, 'bench.kubeconfig'), { server: url, caFile, client });
+  await createCluster(stack, folder, {
+    name: 'bench',
+    labels: { 'postern.dev/agent': 'local' },
+    kubeconfig,
+  });
+  const edge: Side = {
     origin: `https://${stack.proxyAddrs[0]}`,
-    prefix: `/v1/teleport/${name('postern')}/${name('bench')}`,
+    prefix: prefixOf('bench'),
     pids: [stack.process('kube-proxy', 0).pid],
     servername: 'localhost',
-    ...files,
+    ...(await adminFiles(stack, folder)),
   };
+  const files = { certFile: client.cert, keyFile: client.key, caFile };
+  const direct: Side = { origin: url, prefix: '', pids: [upstream.pid!], servername: 'localhost', ...files };
+  return { edge, direct, upstreamPort, kubeconfig, server, client, caFile };
 }

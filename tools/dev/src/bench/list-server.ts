@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 
-/** A stand-in for an API server that has a long list of pods as real ones are, and gives it as fast as it can. */
-const [portText, certFile, keyFile, caFile, countText] = process.argv.slice(2) as [
+/** A stand-in for an API server that has long lists of pods as real ones are, and gives them as fast as it can. */
+const [portText, certFile, keyFile, caFile, ...counts] = process.argv.slice(2) as [
   string,
   string,
   string,
   string,
-  string,
+  ...string[],
 ];
 
 const podStatus = {
@@ -67,7 +67,7 @@ const fieldsV1 = {
     'f:schedulerName': {},
   },
 };
-const items = Array.from({ length: Number(countText) }, (_, index) => ({
+const podNumber = (index: number) => ({
   metadata: {
     name: `web-${index}-7d4b9c6f5-x`,
     generateName: `web-${index}-7d4b9c6f5-`,
@@ -83,10 +83,17 @@ const items = Array.from({ length: Number(countText) }, (_, index) => ({
   },
   spec: podSpec,
   status: podStatus,
-}));
-const list = Buffer.from(
-  JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: { resourceVersion: '1' }, items }),
-);
+});
+/** In pieces, for the text of a long list would be longer than strings may be. */
+function listOf(count: number): Buffer {
+  const head = '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[';
+  const pods = Array.from({ length: count }, (_, index) =>
+    Buffer.from(`${index === 0 ? head : ','}${JSON.stringify(podNumber(index))}`),
+  );
+  return Buffer.concat([...pods, Buffer.from(']}')]);
+}
+/** Of the namespaces `default` and `long`. */
+const [list, longList] = counts.map((count) => listOf(Number(count)));
 const version = Buffer.from('{"major":"1","minor":"30","gitVersion":"v1.30.0"}');
 const review = Buffer.from(
   '{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}',
@@ -102,7 +109,7 @@ createServer(
     keepAliveTimeout: 60_000,
   },
   (request, response) => {
-    const body = request.method === 'POST' ? review : request.url?.includes('/pods') ? list : version;
+    const body = request.method === 'POST' ? review : answerTo(request.url ?? '');
     request.resume();
     response.writeHead(request.method === 'POST' ? 201 : 200, {
       'content-type': 'application/json',
@@ -111,3 +118,8 @@ createServer(
     response.end(body);
   },
 ).listen(Number(portText), '127.0.0.1', () => console.log('ready'));
+
+function answerTo(target: string): Buffer {
+  if (!target.includes('/pods')) return version;
+  return target.includes('/namespaces/long/') ? longList! : list!;
+}

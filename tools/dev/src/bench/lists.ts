@@ -1,27 +1,31 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { locateIdentity, openIdentity } from '@postern/client';
-import { systemClock } from '@postern/core';
-import { freePort, openPki, writeKubeconfig } from '@postern/lab';
-import { type SeparateStack, startSeparately, until } from '@postern/testkit';
+import { mkdirSync } from 'node:fs';
+import type { SeparateStack } from '@postern/testkit';
+import { registerBenchCluster } from './bench-cluster.ts';
+import { startBenchStack } from './bench-stack.ts';
 import { cpuSeconds } from './cpu.ts';
-import type { LoadPlan, LoadResult } from './load.ts';
-import { megabytes, residentBytes } from './memory.ts';
+import { createResources } from './create-resources.ts';
+import type { LoadResult } from './load.ts';
+import { forgetPeak, megabytes, peakResidentBytes, settledResidentBytes } from './memory.ts';
+import { inTurns, middleBy } from './rounds.ts';
+import { runLoad } from './run-load.ts';
+import { type Side, userFiles } from './side.ts';
 import type { Measured } from './table.ts';
 
-const here = import.meta.dirname;
 const objects = 5000;
+/** In a namespace of its own there are so many times more. */
+const longer = 10;
 const ruleCounts = [10, 1000, 10_000];
 /** A role of more would be a larger document than may be written at once. */
 const rulesPerRole = 2500;
-const rounds = 7;
 const listsPerRound = 6;
 const limit = 1.2;
+const atOnce = 4;
+/** Of what a list is longer, so much may be in memory. */
+const longerLimit = 0.1;
 
 interface Asker {
   readonly title: string;
-  readonly plan: Omit<LoadPlan, 'requests'>;
+  readonly side: Side;
 }
 
 interface Cost {
@@ -30,92 +34,108 @@ interface Cost {
   readonly bytes: number;
 }
 
-/** What it costs to filter a list of 5,000 pods, all of which may be seen, beside passing it on untouched. */
+/** What it costs to filter a list of 5,000 pods, all of which may be seen, beside passing it on untouched; and the memory that takes. */
 export async function benchLists(folder: string, scope: AsyncDisposableStack): Promise<Measured[]> {
   mkdirSync(folder, { recursive: true });
-  const stack = scope.use(await startSeparately(folder, 1, { env: { POSTERN_USER_MAX_RATE: '0' } }));
-  await registerCluster(stack, folder, scope);
+  const stack = await startBenchStack(folder, scope);
+  const standIn = { program: 'list-server.ts', args: [String(objects), String(longer * objects)] };
+  const { edge } = await registerBenchCluster(stack, folder, scope, standIn);
   await writePeople(stack, folder);
-  const untouched = await askerFor(stack, folder, 'lister-0', 'nothing to filter');
-  const limited: Asker[] = [];
-  for (const count of ruleCounts)
-    limited.push(await askerFor(stack, folder, `lister-${count}`, `${count.toLocaleString('en')} rules`));
-  return compare(stack.process('kube-proxy', 0).pid, untouched, limited);
+  const askers: Asker[] = [];
+  for (const count of [0, ...ruleCounts]) {
+    const title = count === 0 ? 'nothing to filter' : `${count.toLocaleString('en')} rules`;
+    askers.push({ title, side: { ...edge, ...(await userFiles(stack, folder, `lister-${count}`)) } });
+  }
+  return [...(await compare(askers)), ...(await memoryByLength(askers.at(-1)!.side))];
 }
 
-/** In turns, so that what else the machine does falls on all; of each the round in the middle counts. */
-async function compare(pid: number, untouched: Asker, limited: readonly Asker[]): Promise<Measured[]> {
-  const all = [untouched, ...limited];
-  const costs = new Map<Asker, Cost[]>(all.map((asker) => [asker, []]));
-  for (const asker of all) await cost(pid, asker);
-  const before = residentBytes(pid);
-  for (let round = 0; round < rounds; round += 1)
-    for (const asker of all) costs.get(asker)!.push(await cost(pid, asker));
-  const middleOf = (asker: Asker, pick: (cost: Cost) => number) =>
-    costs
-      .get(asker)!
-      .map(pick)
-      .toSorted((a, b) => a - b)[Math.floor(rounds / 2)]!;
-  const rows = all.map((asker) => {
-    const [wall, cpu] = [middleOf(asker, ({ wallMs }) => wallMs), middleOf(asker, ({ cpuMs }) => cpuMs)];
-    const [wall0, cpu0] = [
-      middleOf(untouched, ({ wallMs }) => wallMs),
-      middleOf(untouched, ({ cpuMs }) => cpuMs),
-    ];
-    const ratio = wall / wall0;
+/** The first one's lists are passed on untouched. */
+async function compare(askers: readonly Asker[]): Promise<Measured[]> {
+  for (const { side } of askers) await cost(side);
+  const measured = await inTurns(
+    askers.map(
+      ({ side }) =>
+        () =>
+          cost(side),
+    ),
+  );
+  const middle = measured.map((costs) => ({
+    wallMs: middleBy(costs, ({ wallMs }) => wallMs).wallMs,
+    cpuMs: middleBy(costs, ({ cpuMs }) => cpuMs).cpuMs,
+    bytes: costs[0]!.bytes,
+  }));
+  const [untouched] = middle;
+  return askers.map(({ title }, index) => {
+    const { wallMs, cpuMs, bytes } = middle[index]!;
+    const ratio = wallMs / untouched!.wallMs;
     const compared =
-      asker === untouched ? '' : `, ${ratio.toFixed(2)}× the time, ${(cpu / cpu0).toFixed(2)}× the CPU`;
+      index === 0 ? '' : `, ${ratio.toFixed(2)}× the time, ${(cpuMs / untouched!.cpuMs).toFixed(2)}× the CPU`;
     return {
-      path: `list of ${objects.toLocaleString('en')} pods, ${asker.title}`,
-      figure: `${wall.toFixed(0)} ms, ${cpu.toFixed(0)} ms CPU of the edge, ${megabytes(costs.get(asker)![0]!.bytes)}${compared}`,
-      ...(asker === limited.at(-1) ? { target: `≤ ${limit}× the time`, met: ratio <= limit } : {}),
+      path: `list of ${objects.toLocaleString('en')} pods, ${title}`,
+      figure: `${wallMs.toFixed(0)} ms, ${cpuMs.toFixed(0)} ms CPU of the edge, ${megabytes(bytes)}${compared}`,
+      ...(index === askers.length - 1 ? { target: `≤ ${limit}× the time`, met: ratio <= limit } : {}),
     };
   });
-  const grown = Math.max(0, residentBytes(pid) - before);
+}
+
+async function cost(side: Side): Promise<Cost> {
+  const before = cpuSeconds(side.pids);
+  const { ok, bytes, p50Ms } = await list(side, { namespace: 'default', lists: listsPerRound, atOnce: 1 });
+  return { wallMs: p50Ms, cpuMs: ((cpuSeconds(side.pids) - before) / ok) * 1000, bytes: bytes / ok };
+}
+
+/** The same bytes in lists of both lengths, several at once; what the edge held at most beside what it holds anyway. */
+async function memoryByLength(side: Side): Promise<Measured[]> {
+  const ofShort = await peakOf(side, { namespace: 'default', lists: 3 * longer * atOnce, atOnce });
+  const ofLong = await peakOf(side, { namespace: 'long', lists: 3 * atOnce, atOnce });
+  const share = (ofLong.perList - ofShort.perList) / (ofLong.bytes - ofShort.bytes);
+  const row = (count: number, { bytes, perList }: Peak): Measured => ({
+    path: `memory for each of ${atOnce} filtered lists of ${count.toLocaleString('en')} pods`,
+    figure: `${megabytes(perList)} at most, for ${megabytes(bytes)}`,
+  });
   return [
-    ...rows,
-    { path: 'memory of the edge after all of them', figure: `${megabytes(grown)} more than before` },
+    row(objects, ofShort),
+    {
+      ...row(longer * objects, ofLong),
+      target: `≤ ${longerLimit * 100} % of what it is longer`,
+      met: share <= longerLimit,
+    },
   ];
 }
 
-async function cost(pid: number, { plan }: Asker): Promise<Cost> {
-  const before = cpuSeconds([pid]);
-  const { ok, bytes, p50Ms } = await load({ ...plan, requests: listsPerRound });
-  if (ok !== listsPerRound) throw new Error(`${listsPerRound - ok} of ${listsPerRound} lists failed`);
-  return { wallMs: p50Ms, cpuMs: ((cpuSeconds([pid]) - before) / ok) * 1000, bytes: bytes / ok };
+interface Peak {
+  readonly bytes: number;
+  readonly perList: number;
 }
 
-async function registerCluster(
-  stack: SeparateStack,
-  folder: string,
-  scope: AsyncDisposableStack,
-): Promise<void> {
-  const pki = await openPki(join(folder, 'bench-pki'));
-  const server = await pki.issue('upstream', { commonName: 'upstream', hosts: ['127.0.0.1', 'localhost'] });
-  const client = await pki.issue('client', { commonName: 'client' });
-  const port = await freePort();
-  const args = [String(port), server.cert, server.key, pki.ca.cert, String(objects)];
-  const upstream = spawn(process.execPath, [join(here, 'list-server.ts'), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+async function peakOf(side: Side, lists: Lists): Promise<Peak> {
+  await list(side, lists);
+  const [pid] = side.pids;
+  const before = await settledResidentBytes(pid!);
+  forgetPeak(pid!);
+  const { bytes } = await list(side, lists);
+  const perList = Math.max(0, peakResidentBytes(pid!) - before) / lists.atOnce;
+  return { bytes: bytes / lists.lists, perList };
+}
+
+interface Lists {
+  readonly namespace: string;
+  readonly lists: number;
+  readonly atOnce: number;
+}
+
+async function list(side: Side, { namespace, lists, atOnce: connections }: Lists): Promise<LoadResult> {
+  const path = `${side.prefix}/api/v1/namespaces/${namespace}/pods`;
+  const result = await runLoad({
+    ...side,
+    protocol: 'h1',
+    path,
+    connections,
+    perConnection: 1,
+    requests: lists,
   });
-  scope.defer(() => void upstream.kill('SIGTERM'));
-  await new Promise((resolve) => upstream.stdout.once('data', resolve));
-  const kubeconfig = writeKubeconfig(join(folder, 'lists.kubeconfig'), {
-    server: `https://127.0.0.1:${port}`,
-    caFile: pki.ca.cert,
-    client,
-  });
-  await create(stack, folder, [
-    {
-      kind: 'kube_cluster',
-      version: 'v3',
-      metadata: { name: 'lists', labels: { 'postern.dev/agent': 'local' } },
-      spec: { kubeconfig: readFileSync(kubeconfig).toString('base64') },
-    },
-  ]);
-  await until('the cluster is served', async () =>
-    (await stack.admin.must('tsh', ['kube', 'ls'])).includes('lists'),
-  );
+  if (result.failed > 0) throw new Error(`${result.failed} of ${lists} lists failed`);
+  return result;
 }
 
 /** A person with as many rules as its name says, each for the pods of one name; and one for whom there is nothing to filter. */
@@ -130,67 +150,19 @@ async function writePeople(stack: SeparateStack, folder: string): Promise<void> 
       ),
     );
     const spec = { roles: roles.map(({ metadata }) => metadata.name) };
-    for (const role of roles) await create(stack, folder, [role]);
-    await create(stack, folder, [
+    for (const role of roles) await createResources(stack, folder, [role]);
+    await createResources(stack, folder, [
       { kind: 'user', version: 'v2', metadata: { name: `lister-${count}` }, spec },
     ]);
   }
 }
 
 function roleNamed(name: string, names: readonly string[]) {
-  const rule = { kind: 'pods', api_group: '', namespace: 'default', verbs: ['list'] };
+  const rule = { kind: 'pods', api_group: '', namespace: '*', verbs: ['list'] };
   const allow = {
     kubernetes_labels: { '*': '*' },
     kubernetes_groups: ['viewers'],
     kubernetes_resources: names.map((each) => ({ ...rule, name: each })),
   };
   return { kind: 'role', version: 'v8', metadata: { name }, spec: { allow } };
-}
-
-async function create(stack: SeparateStack, folder: string, documents: readonly object[]): Promise<void> {
-  const file = join(folder, 'documents.yaml');
-  writeFileSync(file, documents.map((document) => JSON.stringify(document)).join('\n---\n'));
-  await stack.admin.must('tctl', ['create', '-f', file]);
-}
-
-async function askerFor(stack: SeparateStack, folder: string, user: string, title: string): Promise<Asker> {
-  const path = join(folder, `${user}.identity`);
-  await stack.admin.must('tctl', ['auth', 'sign', `--user=${user}`, '--format=file', `--out=${path}`]);
-  const identity = await openIdentity(
-    locateIdentity({ identity: path, proxy: stack.proxyAddrs[0], env: {}, cwd: folder }),
-    systemClock,
-  );
-  const file = (ending: string, content: string): string => {
-    const name = join(folder, `${user}.${ending}`);
-    writeFileSync(name, content, { mode: 0o600 });
-    return name;
-  };
-  const encode = (text: string) => Buffer.from(text).toString('base64url');
-  return {
-    title,
-    plan: {
-      protocol: 'h1',
-      origin: `https://${stack.proxyAddrs[0]}`,
-      path: `/v1/teleport/${encode('postern')}/${encode('lists')}/api/v1/namespaces/default/pods`,
-      servername: 'localhost',
-      certFile: file('crt', identity.certificate),
-      keyFile: file('key', identity.key),
-      caFile: file('ca', identity.caPem),
-      connections: 1,
-      perConnection: 1,
-    },
-  };
-}
-
-function load(plan: LoadPlan): Promise<LoadResult> {
-  const child = spawn(process.execPath, [join(here, 'load.ts'), JSON.stringify(plan)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 120_000,
-  });
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => (text += String(chunk)));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', () => resolve(JSON.parse(text) as LoadResult));
-  });
 }

@@ -15,6 +15,10 @@ export interface LoadPlan {
   /** Requests in flight on each connection; 1 for h1. */
   readonly perConnection: number;
   readonly requests: number;
+  /** How many of the first ones are not counted among the times: the client is not compiled yet, nor connected. */
+  readonly uncounted?: number;
+  /** Begins so many in a second, whether or not the last one is answered; without it each client asks as fast as it is answered. */
+  readonly perSecond?: number;
 }
 
 /** What a run did. */
@@ -40,36 +44,48 @@ const tls = {
   servername: plan.servername,
 };
 const clients = plan.protocol === 'h1' ? h1Clients() : h2Clients();
-console.log(JSON.stringify(await drive(clients)));
+const times: number[] = [];
+const tally = { ok: 0, failed: 0, bytes: 0, begun: 0 };
+const start = performance.now();
+await (plan.perSecond === undefined ? asFastAsAnswered() : evenly(plan.perSecond));
+console.log(JSON.stringify(result()));
 process.exit(0);
 
-async function drive(send: readonly (() => Promise<Answer>)[]): Promise<LoadResult> {
-  const times: number[] = [];
-  const tally = { ok: 0, failed: 0, bytes: 0, left: plan.requests };
-  const start = performance.now();
+async function asFastAsAnswered(): Promise<void> {
   await Promise.all(
-    send.map(async (request) => {
-      while (tally.left > 0) {
-        tally.left -= 1;
-        const began = performance.now();
-        const { status, bytes } = await request().catch(() => ({ status: 0, bytes: 0 }));
-        times.push(performance.now() - began);
-        tally.bytes += bytes;
-        if (status === 200) tally.ok += 1;
-        else tally.failed += 1;
-      }
+    clients.map(async (ask) => {
+      while (tally.begun < plan.requests) await send(ask);
     }),
   );
+}
+
+async function evenly(perSecond: number): Promise<void> {
+  const sent: Promise<void>[] = [];
+  while (tally.begun < plan.requests) {
+    const due = Math.min(plan.requests, ((performance.now() - start) / 1000) * perSecond);
+    while (tally.begun < due) sent.push(send(clients[tally.begun % clients.length]!));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(sent);
+}
+
+async function send(ask: () => Promise<Answer>): Promise<void> {
+  tally.begun += 1;
+  const isCounted = tally.begun > (plan.uncounted ?? 0);
+  const began = performance.now();
+  const { status, bytes } = await ask().catch(() => ({ status: 0, bytes: 0 }));
+  if (isCounted) times.push(performance.now() - began);
+  tally.bytes += bytes;
+  if (status === 200) tally.ok += 1;
+  else tally.failed += 1;
+}
+
+function result(): LoadResult {
   const sorted = Float64Array.from(times).toSorted();
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return {
-    ok: tally.ok,
-    failed: tally.failed,
-    bytes: tally.bytes,
-    seconds: (performance.now() - start) / 1000,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-  };
+  const seconds = (performance.now() - start) / 1000;
+  const { ok, failed, bytes } = tally;
+  return { ok, failed, bytes, seconds, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 function h1Clients(): (() => Promise<Answer>)[] {

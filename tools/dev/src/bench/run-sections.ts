@@ -9,19 +9,27 @@ import { type Measured, printTable } from './table.ts';
 export interface Section {
   readonly name: string;
   readonly title: string;
+  /** It is given up when it takes longer. */
+  readonly minutes: number;
   measure(folder: string, scope: AsyncDisposableStack): Promise<Measured[]>;
 }
 
 const graceMs = 5000;
 
-/** Runs sections one after the other until the signal; nothing of theirs is left behind. Returns how many failed. */
+/**
+ * Runs sections one after the other until the signal, each for as long as it may take; nothing of theirs is left behind. Returns how
+ * many failed.
+ */
 export async function runSections(sections: readonly Section[], signal: AbortSignal): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-bench-'));
   let failed = 0;
   try {
     for (const section of sections) {
       if (signal.aborted) return failed + 1;
-      if (!(await runSection(section, join(folder, section.name), signal))) failed += 1;
+      if (!(await runSection(section, join(folder, section.name), signal))) {
+        failed += 1;
+        await endDescendants();
+      }
     }
     return failed;
   } finally {
@@ -30,11 +38,12 @@ export async function runSections(sections: readonly Section[], signal: AbortSig
   }
 }
 
-async function runSection(section: Section, folder: string, signal: AbortSignal): Promise<boolean> {
+async function runSection(section: Section, folder: string, stopped: AbortSignal): Promise<boolean> {
   console.log(`\nmeasuring ${section.name} …`);
   const scope = new AsyncDisposableStack();
   const othersShare = watchOthers();
   const started = performance.now();
+  const signal = AbortSignal.any([stopped, AbortSignal.timeout(section.minutes * 60_000)]);
   const measuring = section.measure(folder, scope);
   try {
     printTable(section.title, await unlessAborted(measuring, signal));
