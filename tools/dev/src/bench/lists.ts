@@ -84,10 +84,14 @@ async function cost(side: Side): Promise<Cost> {
   return { wallMs: p50Ms, cpuMs: ((cpuSeconds(side.pids) - before) / ok) * 1000, bytes: bytes / ok };
 }
 
-/** The same bytes in lists of both lengths, several at once; what the edge held at most beside what it holds anyway. */
+/** The same bytes in lists of both lengths, several at once; what the edge held at most beside what it held before. */
 async function memoryByLength(side: Side): Promise<Measured[]> {
-  const ofShort = await peakOf(side, { namespace: 'default', lists: 3 * longer * atOnce, atOnce });
-  const ofLong = await peakOf(side, { namespace: 'long', lists: 3 * atOnce, atOnce });
+  const short: Lists = { namespace: 'default', lists: 3 * longer * atOnce, atOnce };
+  await list(side, short);
+  const before = await settledResidentBytes(side.pids[0]!);
+  const ofShort = await peakOf(side, short, before);
+  await settledResidentBytes(side.pids[0]!);
+  const ofLong = await peakOf(side, { namespace: 'long', lists: 3 * atOnce, atOnce }, before);
   const share = (ofLong.perList - ofShort.perList) / (ofLong.bytes - ofShort.bytes);
   const row = (count: number, { bytes, perList }: Peak): Measured => ({
     path: `memory for each of ${atOnce} filtered lists of ${count.toLocaleString('en')} pods`,
@@ -108,10 +112,8 @@ interface Peak {
   readonly perList: number;
 }
 
-async function peakOf(side: Side, lists: Lists): Promise<Peak> {
-  await list(side, lists);
+async function peakOf(side: Side, lists: Lists, before: number): Promise<Peak> {
   const [pid] = side.pids;
-  const before = await settledResidentBytes(pid!);
   forgetPeak(pid!);
   const { bytes } = await list(side, lists);
   const perList = Math.max(0, peakResidentBytes(pid!) - before) / lists.atOnce;
