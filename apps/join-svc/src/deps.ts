@@ -10,7 +10,7 @@ import type { Challenges } from './challenges/challenges.ts';
 import type { JoinStore } from './database.ts';
 import type { JoinLimiter } from './joins/limiter.ts';
 import type { TokenList } from './joins/tokens.ts';
-import type { MethodDeps } from './methods/method.ts';
+import type { JoinMethod, MethodDeps } from './methods/method.ts';
 
 /** What the operations of join-svc work with. */
 export interface JoinDeps {
@@ -21,6 +21,7 @@ export interface JoinDeps {
   readonly tokens: TokenList;
   readonly limiter: JoinLimiter;
   readonly challenges: Challenges;
+  readonly joinMethods: readonly JoinMethod[];
   readonly methods: MethodDeps;
   readonly busAccess: BusAccessIssuer;
   readonly revocations: Pick<Revocations, 'tell'>;

@@ -27,6 +27,8 @@ import { sayGoodbye } from './bus/say-goodbye.ts';
 import { JoinLimiter } from './joins/limiter.ts';
 import { tokenList, type TokenView } from './joins/tokens.ts';
 import { type MethodSettings, openMethodDeps } from './method-deps.ts';
+import { joinMethods } from './methods/index.ts';
+import type { JoinMethod } from './methods/method.ts';
 import { routes } from './routes.ts';
 
 /** What join-svc runs on. */
@@ -37,6 +39,8 @@ export interface JoinServiceDeps {
   readonly clock: Clock;
   /** How the bus is told of revoked agents. */
   readonly operator?: BusOperator | undefined;
+  /** The ways to join, where they are not those of `methods/index.ts`. */
+  readonly joinMethods?: readonly JoinMethod[];
   /** Name of this process; the one its bus connection was made with. */
   readonly agentId?: string;
   /** Shared with the diagnostics listener. */
@@ -74,12 +78,11 @@ const refusalAfterMs = 1_000;
 /** Certificate authorities, joins, renewals and sessions. */
 export async function joinService(deps: JoinServiceDeps, config: JoinServiceConfig): Promise<JoinService> {
   await using opening = new AsyncDisposableStack();
-  const { store, bus, telemetry, clock } = deps;
+  const { store, bus, telemetry, clock, agentId = `join-svc-${randomUUID()}` } = deps;
   const sealer = sealerFrom(config.key);
   const authorities = await openAuthorities({ store, clock, sealer }, config.clusterName);
   const certifier: Certifier = { authorities, clock, publicAddrs: config.publicAddrs ?? [] };
   const jobs = opening.use(backgroundJobs(telemetry));
-  const { agentId = `join-svc-${randomUUID()}` } = deps;
   const { held, renew } = await issueOwnIdentity(certifier, { id: agentId, lifeMs: config.agentTtlMs });
   jobs.keepFresh('the certificate of this service', config.agentTtlMs, renew);
   await writeFiles({ store, certifier, clock, jobs, by: spiffeId(held.current().principal) }, config);
@@ -107,6 +110,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         ...views.known,
         limiter: new JoinLimiter(clock),
         challenges: openChallenges(config.key, clock),
+        joinMethods: deps.joinMethods ?? joinMethods,
         methods,
         busAccess: busAccessIssuer(config, { telemetry, clock }),
         revocations,

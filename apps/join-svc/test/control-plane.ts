@@ -27,6 +27,7 @@ import {
   readIdentityFile,
   signAssertion,
 } from '@postern/identity';
+import type { JoinMethod } from '../src/methods/method.ts';
 import { joinService, type JoinServiceConfig, openJoinStore, ownAccess } from '../src/index.ts';
 import { type SilentTelemetry, silentTelemetry } from '@postern/telemetry';
 import { type TestNats, testNats, testPostgres } from '@postern/testkit';
@@ -49,6 +50,7 @@ export interface ControlPlane extends AsyncDisposable {
 
 type ReplicaOptions = Partial<JoinServiceConfig> & {
   readonly clock?: Clock;
+  readonly joinMethods?: readonly JoinMethod[];
   /** Where the bus has an operator: whether this replica holds its key. */
   readonly isOperator?: boolean;
 };
@@ -103,7 +105,7 @@ interface Shared {
 
 async function startReplica(
   { pgUrl, natsUrl, dataDir, key, telemetry, operator }: Shared,
-  { clock = systemClock, isOperator = true, ...options }: ReplicaOptions,
+  { clock = systemClock, isOperator = true, joinMethods, ...options }: ReplicaOptions,
 ): Promise<Replica> {
   await using opening = new AsyncDisposableStack();
   const store = opening.use(await openJoinStore(new Secret(pgUrl), { telemetry, clock }));
@@ -132,7 +134,8 @@ async function startReplica(
     operator && isOperator
       ? opening.use(await openBusOperator({ ...connected, secrets: operator, clock }))
       : undefined;
-  const deps = { store, bus, operator: busOperator, agentId, telemetry, clock };
+  const methods = joinMethods ? { joinMethods } : {};
+  const deps = { store, bus, operator: busOperator, agentId, telemetry, clock, ...methods };
   const service = opening.use(await joinService(deps, config));
   const { url } = await service.listen(listen);
   const own = opening.move();

@@ -212,7 +212,7 @@ describe('a repeated join', () => {
     expect(refused?.data['reason']).toContain('used before');
   });
 
-  test('under another join id with the same key is refused', async () => {
+  test('under another join id with the same key is refused (C-14)', async () => {
     const { csr } = await joiner();
     expect((await join({ csr })).status).toBe(200);
     expect((await join({ csr, hostname: 'copy' })).status).toBe(403);
@@ -221,7 +221,7 @@ describe('a repeated join', () => {
   });
 });
 
-test('no token and no private key is in an event, in the database or in a log', async () => {
+test('no token and no private key is in an event, in the database or in a log (J-16, C-16)', async () => {
   await join({ token: kubeToken });
   const everything = JSON.stringify(await recorded(replica));
   const authorities = JSON.stringify(await replica.store.db.selectFrom('authority').selectAll().execute());

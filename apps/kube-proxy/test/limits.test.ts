@@ -119,7 +119,7 @@ describe('a client', () => {
     expect(await raw(rig, rig.alice, get(pods), 50)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('that sends its handshake or its headers slowly is cut, while others are served (X-01)', async () => {
+  test('that sends its handshake or its headers slowly is cut, while others are served (X-01, C-12)', async () => {
     const slow = await Promise.all(Array.from({ length: 20 }, () => dial(rig, rig.alice)));
     const stalled = Array.from({ length: 20 }, () => connectTcp(rig.port, '127.0.0.1'));
     const closed = [...slow, ...stalled].map(

@@ -45,7 +45,7 @@ export async function makeKeys(): Promise<NewKeys> {
 export async function enroll(options: IdentityOptions): Promise<AgentState> {
   const { joinUrls, trust, token: given, roles, hostname, service, views = [], signal } = options;
   if (given === undefined) throw NoJoinToken();
-  const method = methodNamed(options.method ?? 'token');
+  const method = methodNamed(options.method ?? 'token', options.methods);
   const token = given instanceof Secret ? given.reveal() : given;
   const keys = await makeKeys();
   const body = {

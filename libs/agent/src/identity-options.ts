@@ -2,6 +2,7 @@ import type { ControlPlaneService } from '@postern/contracts';
 import type { Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { Outbound } from './outbound/outbound.ts';
+import type { ProvingMethod } from './methods/method.ts';
 import type { StateStore } from './stored-identity.ts';
 import type { TrustSource } from './trust-anchor.ts';
 
@@ -21,6 +22,8 @@ export interface IdentityOptions {
   readonly service?: ControlPlaneService | undefined;
   /** How the process proves who it is; by knowing the token where absent. */
   readonly method?: string;
+  /** The ways to prove it, where they are not those of `methods/index.ts`. */
+  readonly methods?: readonly ProvingMethod[];
   /** Variables of the process, for methods that read them. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Where the identity is kept over restarts; without it and a store every start joins anew. */

@@ -8,7 +8,8 @@ export {
 } from './heartbeat.ts';
 export type { IdentityOptions } from './identity-options.ts';
 export { type BesideOthers, joinProcess, type JoinedProcess, type ProcessOptions } from './join-process.ts';
-export { UnknownJoinMethod } from './methods/index.ts';
+export { provingMethods, UnknownJoinMethod } from './methods/index.ts';
+export type { ProvingMethod } from './methods/method.ts';
 export {
   ControlPlaneUnavailable,
   IdentityEnded,

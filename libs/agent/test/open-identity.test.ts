@@ -64,12 +64,12 @@ describe('a process without an identity', () => {
   test.each([
     ['another pin', { caPin: `sha256:${'0'.repeat(64)}` }, 'is this the right control plane'],
     ['public authorities only', {}, /self-signed|unable to verify/],
-  ])('keeps its token to itself when it trusts %s', async (_, trust, why) => {
+  ])('keeps its token to itself when it trusts %s (C-17)', async (_, trust, why) => {
     await expect(open({ trust, giveUpAfterMs: 1 })).rejects.toThrow(why);
     expect(plane.seen).toEqual([]);
   });
 
-  test('keeps its token to itself when an agent answers in place of the control plane', async () => {
+  test('keeps its token to itself when an agent answers in place of the control plane (C-17)', async () => {
     await using impostor = await startControlPlane({ type: 'agent' });
     const trust = { caPin: impostor.pin };
     await expect(open({ joinUrls: [impostor.url], trust, giveUpAfterMs: 1 })).rejects.toThrow(

@@ -29,12 +29,12 @@ describe('a certificate request', () => {
     expect(await readCsr(await makeCsr(pair.privateKey))).toEqual({ publicKey: pair.publicKey });
   });
 
-  test('contributes its key and nothing else, whatever names it asks for', async () => {
+  test('contributes its key and nothing else, whatever names it asks for (C-15)', async () => {
     const request = await requestOf({ name: 'ECDSA', namedCurve: 'P-256' }, ['c2', 'localhost']);
     expect(Object.keys(await readCsr(request))).toEqual(['publicKey']);
   });
 
-  test('with a bad signature is refused', async () => {
+  test('with a bad signature is refused (C-15)', async () => {
     const der = derOf(await makeCsr((await generateKeyPair()).privateKey));
     der[der.length - 1]! ^= 1;
     await expect(readCsr(pem(der))).rejects.toThrow('invalid');
@@ -64,7 +64,7 @@ describe('a certificate request', () => {
       },
     ],
     ['Ed25519', { name: 'Ed25519' }],
-  ])('for a %s key is refused', async (_, algorithm) => {
+  ])('for a %s key is refused (C-14)', async (_, algorithm) => {
     await expect(readCsr(await requestOf(algorithm))).rejects.toThrow('P-256');
   });
 
@@ -97,7 +97,7 @@ describe('a certificate request', () => {
     await expect(readCsr(text)).rejects.toThrow('the certificate request is invalid');
   });
 
-  test('with ten thousand names is refused for its size', async () => {
+  test('with ten thousand names is refused for its size (C-15)', async () => {
     const request = await requestOf(
       { name: 'ECDSA', namedCurve: 'P-256' },
       Array.from({ length: 2000 }, (_, at) => `n${at}.example`),

@@ -124,7 +124,7 @@ describe('the matrix of authorities and types', () => {
   const cases = issuers.flatMap((issuer) => types.map((type) => ({ issuer, type })));
 
   test.each(cases)(
-    'a $type certificate signed by the $issuer CA is judged by its signer',
+    'a $type certificate signed by the $issuer CA is judged by its signer (C-02)',
     async ({ issuer, type }) => {
       const authority = { host, user, 'foreign host': foreignHost, 'foreign user': foreignUser }[issuer];
       const spec = specs[type]();
@@ -186,7 +186,7 @@ describe('crafted names', () => {
     ['a foreign URI', () => [alice, aliceSession, uri('https://example.com')]],
   ];
 
-  test.each(cases)('with %s are refused', async (_, names) => {
+  test.each(cases)('with %s are refused (C-03)', async (_, names) => {
     const certificate = await forged(user, names());
     expect(() => principalOf(certificate, trust, { at: now })).toThrow('not trusted');
   });
@@ -222,7 +222,7 @@ describe('crafted names', () => {
 });
 
 describe('a certificate chain', () => {
-  test('that goes through a leaf is refused', async () => {
+  test('that goes through a leaf is refused (C-04)', async () => {
     const leaf = await issueCertificate(user, specs.user());
     const asAuthority = {
       ...user,
@@ -241,7 +241,7 @@ describe('a certificate chain', () => {
     );
   });
 
-  test('for servers only is refused from a client, and the reverse', async () => {
+  test('for servers only is refused from a client, and the reverse (C-04)', async () => {
     const server = await forged(user, [alice, aliceSession], [serverAuth]);
     expect(() => principalOf(server, trust, { at: now })).toThrow('not for use as a client');
     const client = new X509Certificate(await issueCertificate(user, specs.user()));

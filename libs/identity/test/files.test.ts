@@ -52,7 +52,7 @@ describe('an identity file', () => {
     expect(await readIdentityFile(path)).toEqual(identity);
   });
 
-  test('is for its owner alone, even where the umask hides nothing', async () => {
+  test('is for its owner alone, even where the umask hides nothing (C-16)', async () => {
     const before = process.umask(0);
     const path = join(folder, 'umask.pem');
     try {

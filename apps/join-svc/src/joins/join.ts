@@ -82,6 +82,7 @@ async function admit(
   // The id is the server's: it follows from the join id in a way that no joiner can steer, so that a retry gets the same.
   const agentId = derivedUuid('agent', caPin(deps.certifier.authorities.host.certificate), joinId);
   const { attributes, uses } = await prove(deps, request, { token, key, agentId, sourceIp });
+  requireUnchanged(deps, request, token);
   const handled = await handle(deps.store, {
     stream: `agent/${agentId}`,
     decider: agentDecider,
@@ -96,6 +97,13 @@ async function admit(
   // What was recorded, not what is asked for: a repetition may come with another token and other roles.
   const { roles: recorded } = AgentJoined.read(handled.events[0]!);
   return issueIdentity(deps, { agentId, roles: recorded, publicKey, state: handled.state, request });
+}
+
+/** A proof takes its time at those who vouch for it. What decided must still hold when the join is recorded. */
+function requireUnchanged({ tokens, clock }: JoinDeps, request: JoinRequest, token: JoinToken): void {
+  const now = tokens.find(request.token);
+  if (!now || now.revision !== token.revision || whyRefused(now, request, clock()) !== undefined)
+    throw ProofRefused('the token was changed, removed or has expired while the proof was verified');
 }
 
 interface Joiner extends Pick<Established, 'attributes'>, Pick<Admission, 'token' | 'sourceIp'> {

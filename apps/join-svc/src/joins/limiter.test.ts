@@ -20,7 +20,7 @@ function limiterAt(start = 0) {
 }
 
 describe('the limiter of joins', () => {
-  test('stops an address that fails', () => {
+  test('stops an address that fails (J-12)', () => {
     expect(limiterAt().fail('192.0.2.1', 100_000)).toBe(200);
   });
 

@@ -30,7 +30,7 @@ export async function prove(
   { method: name, roles, proof, challenge }: JoinRequest,
   { token, key, agentId, sourceIp }: Joining,
 ): Promise<Established> {
-  const method = methodNamed(name);
+  const method = methodNamed(name, deps.joinMethods);
   if (!method) throw ProofRefused(`there is no join method ${name}`);
   const attempt = { token, roles, sourceIp, proof, key, challenge: '' };
   if (!method.hasChallenge) {

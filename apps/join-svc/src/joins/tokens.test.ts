@@ -40,7 +40,7 @@ describe('the list of tokens', () => {
   });
 
   test.each([name.toUpperCase(), `${name} `, name.slice(1), sha256Hex(name), '', '*'])(
-    'does not find %j',
+    'does not find %j (J-12)',
     (guess) => {
       expect(listOf([entry({ roles: ['Kube'], join_method: 'token' })]).find(guess)).toBeUndefined();
     },

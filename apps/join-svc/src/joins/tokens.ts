@@ -39,8 +39,8 @@ export function tokenList(view: TokenView, serviceToken: Secret | undefined): To
     const hash = sha256Hex(name);
     if (own && timingSafeEqual(Buffer.from(hash), own)) return staticToken(name);
     if (!view.isReady()) throw TokensNotReady();
-    const resource = view.get(hash)?.resource;
-    return resource && dynamicToken(name, resource);
+    const entry = view.get(hash);
+    return entry?.resource && { ...dynamicToken(name, entry.resource), revision: entry.revision };
   };
   return { find, appears: (name, ms) => appears(view.onChange, () => find(name), ms) };
 }

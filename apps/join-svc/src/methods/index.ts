@@ -8,6 +8,9 @@ import { tokenMethod } from './token.ts';
 export const joinMethods: readonly JoinMethod[] = [tokenMethod, iamMethod, kubernetesMethod, ec2Method];
 
 /** The method of this name. */
-export function methodNamed(name: string): JoinMethod | undefined {
-  return joinMethods.find((method) => method.name === name);
+export function methodNamed(
+  name: string,
+  methods: readonly JoinMethod[] = joinMethods,
+): JoinMethod | undefined {
+  return methods.find((method) => method.name === name);
 }

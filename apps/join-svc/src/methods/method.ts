@@ -18,6 +18,8 @@ export interface JoinToken {
   readonly roles: readonly string[];
   readonly expires?: Date;
   readonly spec: JsonObject;
+  /** Another one with every change of the token; the service token has none and never changes. */
+  readonly revision?: string;
 }
 
 /** What methods may use besides the attempt: time, names, and services elsewhere that vouch for somebody. */
