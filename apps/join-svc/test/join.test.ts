@@ -122,6 +122,8 @@ describe('a refused join', () => {
       { token: kubeToken, method: 'magic' },
       'the token is for the method token',
     ],
+  ];
+  const wishes: typeof cases = [
     ['a role too many', { token: kubeToken, roles: ['Kube', 'Auth'] }, 'does not allow the role Auth'],
     [
       'the roles of the control plane',
@@ -152,7 +154,18 @@ describe('a refused join', () => {
     });
   });
 
-  test.each(cases)('for %s is recorded with its reason', async (name, changes, reason) => {
+  test('for its roles is told to whoever knows the token, and to nobody else (J-14)', async () => {
+    const roles = ['Kube', 'Auth', 'Proxy'];
+    const detailOf = async (changes: Partial<JoinBody>) =>
+      ((await join({ roles, ...changes })).body as unknown as { detail: string }).detail;
+    expect(await detailOf({ token: kubeToken })).toBe(
+      'the token does not allow the role Auth, Proxy: it allows Kube, Discovery',
+    );
+    for (const token of ['unknown-token-0123456789', 'expired-token-0123456789', 'iam-token'])
+      expect(await detailOf({ token })).toMatch(/^the join was refused: check the token/);
+  });
+
+  test.each([...cases, ...wishes])('for %s is recorded with its reason', async (name, changes, reason) => {
     const hostname = name.replaceAll(' ', '-');
     await join({ ...changes, hostname });
     const refused = (await events('JoinRefused')).find(({ data }) => data['hostname'] === hostname);

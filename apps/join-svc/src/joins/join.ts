@@ -7,9 +7,9 @@ import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { type JoinToken, ProofRefused } from '../methods/method.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
-import { whyRefused } from './match.ts';
+import { whyNotAllowed, whyRefused } from './match.ts';
 import { type Established, prove } from './prove.ts';
-import { JoinWasRefused, refuse } from './refuse.ts';
+import { JoinWasRefused, NotAllowedByToken, refuse } from './refuse.ts';
 import { safeUnknownName } from './tokens.ts';
 import { ProofWasUsed, useProofs } from './used-proof.ts';
 
@@ -19,8 +19,8 @@ export interface JoinContext {
 }
 
 /**
- * The one way in: check the request, find the token, match, let the method verify the proof, record, certify. Whoever is
- * refused learns that and nothing else; the record says why.
+ * The one way in: check the request, find the token, let the method verify the proof, match, record, certify. Whoever is
+ * refused learns that and nothing else; the record says why. Only who has proved to be meant by the token is told what it does not give.
  */
 export async function join(
   deps: JoinDeps,
@@ -34,7 +34,7 @@ export async function join(
     return identity;
   } catch (error) {
     // Only what may be a guess counts against its sender.
-    if (!JoinWasRefused.is(error)) leave();
+    if (!JoinWasRefused.is(error) && !NotAllowedByToken.is(error)) leave();
     throw error;
   }
 }
@@ -52,6 +52,7 @@ async function joinOnce(deps: JoinDeps, request: JoinRequest, context: JoinConte
   try {
     return await admit(deps, request, { token: token!, publicKey, sourceIp });
   } catch (error) {
+    if (NotAllowedByToken.is(error)) return refuse(deps, { ...refusal, reason: error.message, told: error });
     if (!refusals.some((one) => one.is(error))) throw error;
     return refuse(deps, { ...refusal, reason: messageOf(error) });
   }
@@ -83,6 +84,8 @@ async function admit(
   const agentId = derivedUuid('agent', caPin(deps.certifier.authorities.host.certificate), joinId);
   const { attributes, uses } = await prove(deps, request, { token, key, agentId, sourceIp });
   requireUnchanged(deps, request, token);
+  const excess = whyNotAllowed(token, request);
+  if (excess !== undefined) throw NotAllowedByToken(excess);
   const handled = await handle(deps.store, {
     stream: `agent/${agentId}`,
     decider: agentDecider,

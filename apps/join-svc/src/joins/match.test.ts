@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { JoinToken } from '../methods/method.ts';
-import { whyRefused } from './match.ts';
+import { whyNotAllowed, whyRefused, type Wish } from './match.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const token: JoinToken = { safeName: '***', method: 'token', roles: ['Kube', 'Discovery', 'Okta'], spec: {} };
 const services: JoinToken = { ...token, roles: ['Auth', 'Proxy'] };
 const service = { method: 'token', roles: ['Auth'], service: 'inventory-svc' };
 const wish = { method: 'token', roles: ['Kube'] };
+const why = (found: JoinToken | undefined, asked: Wish) =>
+  whyRefused(found, asked, now) ?? whyNotAllowed(found!, asked);
 const expiring = (at: string) => ({ ...token, expires: new Date(at) });
 
 describe('a token', () => {
@@ -16,7 +18,7 @@ describe('a token', () => {
     ['the role of a service, and says which', services, service],
     ['its role a moment before it expires', expiring('2026-11-21T12:00:00.001Z'), wish],
   ])('lets in who asks for %s', (_, found, asked) => {
-    expect(whyRefused(found, asked, now)).toBeUndefined();
+    expect(why(found, asked)).toBeUndefined();
   });
 
   test.each([
@@ -53,7 +55,7 @@ describe('a token', () => {
       'without the role Auth',
     ],
     ['a role twice', token, { ...wish, roles: ['Kube', 'Kube'] }, 'twice'],
-  ])('refuses %s', (_, found, asked, why) => {
-    expect(whyRefused(found, asked, now)).toContain(why);
+  ])('refuses %s', (_, found, asked, reason) => {
+    expect(why(found, asked)).toContain(reason);
   });
 });

@@ -13,17 +13,25 @@ const knownRoles = ['Kube', 'Discovery', 'Proxy', 'Auth', 'Bot', 'Node', 'App', 
 /** join-svc certifies itself and never joins. */
 const joiningServices = ['resource-svc', 'inventory-svc'];
 
-/** Why this token does not let the joiner in, for the record; undefined when it does. */
+/** Why there is no such token for the joiner, for the record; undefined when there is. */
 export function whyRefused(
   token: JoinToken | undefined,
-  { method, roles, service }: Wish,
+  { method }: Pick<Wish, 'method'>,
   at: Date,
 ): string | undefined {
   if (!token) return 'the token is unknown';
   if (token.expires && token.expires <= at) return 'the token has expired';
-  if (token.method !== method) return `the token is for the method ${token.method}`;
+  return token.method === method ? undefined : `the token is for the method ${token.method}`;
+}
+
+/** Why the token does not give what is asked for, for the record and for whoever has proved to be meant by the token. */
+export function whyNotAllowed(
+  token: Pick<JoinToken, 'roles'>,
+  { roles, service }: Omit<Wish, 'method'>,
+): string | undefined {
   const excess = roles.filter((role) => !token.roles.includes(role));
-  if (excess.length > 0) return `the token does not allow the role ${excess.join(', ')}`;
+  if (excess.length > 0)
+    return `the token does not allow the role ${excess.join(', ')}: it allows ${token.roles.join(', ')}`;
   const unknown = roles.filter((role) => !knownRoles.includes(role));
   if (unknown.length > 0) return `there is no role ${unknown.join(', ')}`;
   if (new Set(roles).size !== roles.length) return 'a role is asked for twice';

@@ -74,7 +74,7 @@ interface Joined {
 
 async function join(token: string, principal: AwsPrincipal, changes: Changes = {}): Promise<Joined> {
   const hostname = crypto.randomUUID();
-  const request = await iamRequest(replica, keyOf(principal), { ...changes, join: { token, hostname } });
+  const request = await iamRequest(replica, keyOf(principal), { ...changes, join: { token, hostname, ...changes.join } });
   const { status, body } = await call<IssuedIdentity>(replica, '/v1/join', { body: request });
   const refused = (await recorded(replica)).find(
     ({ type, data }) => type === 'JoinRefused' && data['hostname'] === hostname,
@@ -240,6 +240,15 @@ describe('an AWS identity that no rule admits is', () => {
     expect(joined.status).toBe(403);
     expect(joined.reason).toContain(reason);
     expect(joined.body).not.toHaveProperty('certificate');
+  });
+
+  test('told which role the token lacks, once it has proved to be meant by it', async () => {
+    const asked = { join: { roles: ['Node', 'App', 'Discovery'] } };
+    const detailOf = ({ body }: Joined) => (body as unknown as { detail: string }).detail;
+    expect(detailOf(await join('iam-token', role('teleport-node-role'), asked))).toBe(
+      'the token does not allow the role App, Discovery: it allows Kube, Node',
+    );
+    expect(detailOf(await join('iam-token', role('stranger'), asked))).toContain('the join was refused');
   });
 
   test('the same name in two accounts, the admitted one first (I-13)', async () => {

@@ -165,10 +165,6 @@ const cases: Record<string, [changes: Changes, reason: string]> = {
     { proof: (proof) => ({ ...proof, headers: Array.from({ length: 40 }, () => ['a', 'b']) }) },
     'the proof is malformed',
   ],
-  'another role than the token has': [
-    { join: { roles: ['Discovery'] } },
-    'does not allow the role Discovery',
-  ],
   'wrong token name': [{ join: { token: 'other-token-0123456789' } }, 'the token is unknown'],
 };
 
