@@ -32,4 +32,5 @@ export type {
   ResourceMatcher,
   TeleportConfig,
   TeleportSection,
+  UnservedService,
 } from './teleport/teleport-config.ts';

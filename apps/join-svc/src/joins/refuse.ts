@@ -10,7 +10,11 @@ export const JoinWasRefused = failure(
 );
 
 /** What is told to whoever has proved to be meant by the token, and asks for what it does not give. */
-export const NotAllowedByToken = failure('permission_denied', 'join.not_allowed_by_token', (why: string) => why);
+export const NotAllowedByToken = failure(
+  'permission_denied',
+  'join.not_allowed_by_token',
+  (why: string) => why,
+);
 
 /** A refused attempt. */
 export interface Refusal {

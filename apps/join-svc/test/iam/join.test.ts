@@ -74,7 +74,10 @@ interface Joined {
 
 async function join(token: string, principal: AwsPrincipal, changes: Changes = {}): Promise<Joined> {
   const hostname = crypto.randomUUID();
-  const request = await iamRequest(replica, keyOf(principal), { ...changes, join: { token, hostname, ...changes.join } });
+  const request = await iamRequest(replica, keyOf(principal), {
+    ...changes,
+    join: { token, hostname, ...changes.join },
+  });
   const { status, body } = await call<IssuedIdentity>(replica, '/v1/join', { body: request });
   const refused = (await recorded(replica)).find(
     ({ type, data }) => type === 'JoinRefused' && data['hostname'] === hostname,

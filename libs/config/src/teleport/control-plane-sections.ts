@@ -7,7 +7,7 @@ import {
   readEnabled,
   type Reading,
 } from './section.ts';
-import type { AuthSection, ProxySection } from './teleport-config.ts';
+import type { AuthSection, ProxySection, UnservedService } from './teleport-config.ts';
 
 const authPort = 3025;
 const proxyPort = 3080;
@@ -120,9 +120,19 @@ export const foreignServices = [
   'tracing_service',
 ] as const;
 
-/** Accepts the section of a service that Postern does not have, and says so where somebody switched it on. */
-export function readForeignSection(fields: Fields, { notices }: Reading): void {
-  const isOnByDefault = fields.path === 'ssh_service';
-  if (readEnabled(fields, isOnByDefault))
-    notices.push(`${fields.path}: Postern has no such service, ignored`);
+/** Protocols that Postern does not serve, whose agents it knows all the same. */
+const unserved: Readonly<Record<string, Omit<UnservedService, 'section'>>> = {
+  ssh_service: { role: 'Node', protocol: 'SSH' },
+  app_service: { role: 'App', protocol: 'applications' },
+  db_service: { role: 'Db', protocol: 'databases' },
+};
+
+/** Accepts the section of a service that Postern does not have. Where it is on, it is told, or to be joined for as an agent. */
+export function readForeignSection(fields: Fields, { notices }: Reading): UnservedService[] {
+  const section = fields.path;
+  if (!readEnabled(fields, section === 'ssh_service')) return [];
+  const known = unserved[section];
+  if (known) return [{ section, ...known }];
+  notices.push(`${section}: Postern has no such service, ignored`);
+  return [];
 }

@@ -131,6 +131,7 @@ teleport: {auth_servers: [one.example, "two.example:3080"], ca_pin: [/etc/pin, "
 ssh_service: {enabled: yes, listen_addr: "0.0.0.0:3022", whatever: [1]}
 app_service: {enabled: true, apps: [{name: x}]}
 db_service: {enabled: off}
+windows_desktop_service: {enabled: on}
 auth_service: {tokens: ["kube:x"]}
 proxy_service: {acme: {enabled: yes}}
 kubernetes_service: {enabled: yes, listen_addr: "0.0.0.0:3026", public_addr: k.example}
@@ -142,8 +143,11 @@ teleport: {cache: {enabled: true}}
       'proxy_service.acme: not used by Postern, ignored',
       'kubernetes_service.listen_addr: not needed, an agent listens nowhere; ignored',
       'kubernetes_service.public_addr: not needed, an agent listens nowhere; ignored',
-      'ssh_service: Postern has no such service, ignored',
-      'app_service: Postern has no such service, ignored',
+      'windows_desktop_service: Postern has no such service, ignored',
+    ]);
+    expect(config.unserved).toEqual([
+      { section: 'ssh_service', role: 'Node', protocol: 'SSH' },
+      { section: 'app_service', role: 'App', protocol: 'applications' },
     ]);
   });
 

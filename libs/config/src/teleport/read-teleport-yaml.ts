@@ -58,9 +58,11 @@ function readRoot(root: Fields): TeleportConfig {
     proxy: readProxySection(section('proxy_service'), reading),
     kubernetes: readKubernetesSection(section('kubernetes_service'), reading),
     discovery: readDiscoverySection(section('discovery_service'), reading),
+    unserved: foreignServices.flatMap((name) =>
+      root.has(name) ? readForeignSection(section(name), reading) : [],
+    ),
     notices: reading.notices,
   };
-  for (const name of foreignServices) if (root.has(name)) readForeignSection(section(name), reading);
   root.ignore(...foreignServices);
   root.end();
   checkProxyServer(config);

@@ -10,8 +10,19 @@ export interface TeleportConfig {
   readonly proxy: ProxySection;
   readonly kubernetes: KubernetesSection;
   readonly discovery: DiscoverySection;
+  /** What is on and Postern does not serve: an agent joins for it, and does nothing more. */
+  readonly unserved: readonly UnservedService[];
   /** What was accepted and has no effect here, one sentence each: to be logged at start. */
   readonly notices: readonly string[];
+}
+
+/** A service of a protocol that Postern does not serve. */
+export interface UnservedService {
+  readonly section: string;
+  /** The system role that it joins with. */
+  readonly role: 'Node' | 'App' | 'Db';
+  /** For people. */
+  readonly protocol: string;
 }
 
 /** `teleport:`, what every service of the process shares. */

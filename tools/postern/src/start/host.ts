@@ -7,7 +7,7 @@ import {
   type Outbound,
   type TrustSource,
 } from '@postern/agent';
-import { type TeleportConfig, textOrFile } from '@postern/config';
+import { type TeleportConfig, textOrFile, type UnservedService } from '@postern/config';
 import { type Clock, Secret } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 
@@ -47,7 +47,7 @@ export function nodeName({ config }: Host): string {
  */
 export async function joinCluster(
   host: Host,
-  role: 'Kube' | 'Discovery',
+  role: 'Kube' | 'Discovery' | UnservedService['role'],
   views: readonly string[],
 ): Promise<JoinedProcess> {
   const { config, env, scope, telemetry, clock, signal, joinUrls, trust, outbound } = host;

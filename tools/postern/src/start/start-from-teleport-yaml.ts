@@ -1,13 +1,15 @@
+import { RefusedByControlPlane } from '@postern/agent';
 import { common, formatAddress, readConfig, type TeleportConfig, textOrFile } from '@postern/config';
 import { outboundOf } from '@postern/kube-proxy';
-import { failure, systemClock } from '@postern/core';
+import { type AppError, failure, systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { startTelemetry, type Telemetry } from '@postern/telemetry';
 import { isControlPlane, startAllInOne } from './control-plane.ts';
 import { startDiscovery } from './discovery.ts';
 import type { Host, Started } from './host.ts';
-import { keepService } from './keep-service.ts';
+import { type KeptService, keepService } from './keep-service.ts';
 import { startKube } from './kube.ts';
+import { startUnserved } from './unserved.ts';
 
 const NothingToStart = failure(
   'failed_precondition',
@@ -43,6 +45,8 @@ export async function startFromTeleportYaml(
   const { diagAddr } = config.teleport;
   if (diagAddr) await scope.use(diagServer({ telemetry, readiness })).listen(diagAddr);
   if (isControlPlane(config)) {
+    for (const { section } of config.unserved)
+      telemetry.log.warn(`${section}: Postern has no such service, ignored`);
     scope.use(await startAllInOne(config, { env, file }));
     void announce([{ name: 'control plane', ready: Promise.resolve() }], { telemetry, readiness });
     await aborted(signal);
@@ -59,14 +63,45 @@ export async function startFromTeleportYaml(
     clock: systemClock,
     scope,
   };
-  const started = await Promise.all([
-    ...(config.kubernetes.enabled ? [keepService(host, startKube)] : []),
-    ...(config.discovery.enabled ? [keepService(host, startDiscovery)] : []),
-  ]);
+  const started = await startEach(
+    [
+      ...(config.kubernetes.enabled ? [keepService(host, startKube)] : []),
+      ...(config.discovery.enabled ? [keepService(host, startDiscovery)] : []),
+      ...config.unserved.map((service) => keepService(host, (own) => startUnserved(own, service))),
+    ],
+    telemetry,
+  );
   scope.defer(() => readiness.stop());
   void announce(started, { telemetry, readiness });
   await Promise.race([aborted(signal), ...started.map(({ ended }) => ended)]);
   telemetry.log.info('postern is stopping', { signal: String(signal.reason) });
+}
+
+/**
+ * The services that started. One that the control plane refuses, for its role is not in the token, leaves the others as they are; where
+ * all are refused there is nothing to run.
+ */
+async function startEach(
+  starting: readonly Promise<KeptService>[],
+  telemetry: Telemetry,
+): Promise<KeptService[]> {
+  const refused: AppError[] = [];
+  const results = await Promise.all(
+    starting.map((each) =>
+      each.catch((error: unknown) => {
+        if (!RefusedByControlPlane.is(error)) throw error;
+        refused.push(error);
+        return undefined;
+      }),
+    ),
+  );
+  const started = results.filter((each) => each !== undefined);
+  if (started.length === 0 && refused[0]) throw refused[0];
+  for (const error of refused)
+    telemetry.log.error('a service could not join and does not run; start anew when that is mended', {
+      error: error.message,
+    });
+  return started;
 }
 
 /** Says that everything is known that the services need, which a control plane that is away may delay. */
@@ -79,8 +114,8 @@ async function announce(
   telemetry.log.info('postern is ready', { services: started.map(({ name }) => name).join(',') });
 }
 
-function joinUrlsOf({ teleport, kubernetes, discovery }: TeleportConfig): string[] {
-  if (!kubernetes.enabled && !discovery.enabled) throw NothingToStart();
+function joinUrlsOf({ teleport, kubernetes, discovery, unserved }: TeleportConfig): string[] {
+  if (!kubernetes.enabled && !discovery.enabled && unserved.length === 0) throw NothingToStart();
   const addresses = teleport.proxyServer ? [teleport.proxyServer] : teleport.authServers;
   if (addresses.length === 0) throw ProxyMissing();
   return addresses.map((address) => `https://${formatAddress(address)}`);
