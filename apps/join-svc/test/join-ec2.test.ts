@@ -104,7 +104,7 @@ describe('an instance', () => {
     expect(await whyRefused(document(), changes)).toContain(why);
   });
 
-  test('makes one agent of each role with one document, on whichever replica', async () => {
+  test('makes one agent of each role with one document, on whichever replica (I-18)', async () => {
     const document = documentOf();
     const replies = await Promise.all(Array.from({ length: 10 }, (_, at) => joinWith(document, {}, at % 2)));
     expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);

@@ -108,11 +108,11 @@ describe('an AWS identity that a rule admits', () => {
       method: 'iam',
       token: 'iam-token',
       attributes: {
-        account,
-        arn: role('teleport-node-role').arn,
-        userId: 'AROANEWNEWNEWNEWNEW1:i-0123',
-        region: 'eu-west-1',
-        partition: 'aws',
+        aws_account: account,
+        aws_arn: role('teleport-node-role').arn,
+        aws_unique_id: 'AROANEWNEWNEWNEWNEW1:i-0123',
+        aws_region: 'eu-west-1',
+        aws_partition: 'aws',
       },
     });
   });

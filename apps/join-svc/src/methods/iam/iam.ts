@@ -21,6 +21,14 @@ export const iamMethod = joinMethod({
     const rules = (token.spec['allow'] ?? []) as readonly AwsRule[];
     const reason = whyNoRuleAdmits(rules, { account, arn, userId, region });
     if (reason !== undefined) throw ProofRefused(reason);
-    return { attributes: { account, arn, userId, region, partition } };
+    return {
+      attributes: {
+        aws_account: account,
+        aws_arn: arn,
+        aws_unique_id: userId,
+        aws_region: region,
+        aws_partition: partition,
+      },
+    };
   },
 });
