@@ -437,6 +437,8 @@ test('a flood of bad proofs from one address keeps nobody else from joining, and
   const use = { method: 'iam', key: 'a'.repeat(64) };
   const { body: refused } = await call(flooded, '/v1/join/challenge', { body: use });
   expect(refused['code']).toBe('join.too_many_joins');
+  // The edge goes by the time there is.
+  clock.advance(Date.now() - clock().getTime());
   const good = await iamRequest(other, keyOf(role('teleport-node-role')), { join: { token: 'iam-token' } });
   expect((await ask(flooded, '/v1/join', { body: good })).status).toBe(200);
 });
