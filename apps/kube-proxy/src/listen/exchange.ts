@@ -39,7 +39,18 @@ export interface Answer {
   abort(): void;
 }
 
-export function http1Exchange(req: IncomingMessage, res: ServerResponse, peer: Peer): Exchange {
+/** Whether the listener is about to close. */
+export interface Leaving {
+  isLeaving: boolean;
+}
+
+/** An answer that begins while the listener is leaving tells its client that the connection ends with it. */
+export function http1Exchange(
+  req: IncomingMessage,
+  res: ServerResponse,
+  peer: Peer,
+  leaving: Readonly<Leaving>,
+): Exchange {
   return {
     method: req.method!,
     target: req.url!,
@@ -47,7 +58,7 @@ export function http1Exchange(req: IncomingMessage, res: ServerResponse, peer: P
     hasBody: declaresBody(req.rawHeaders),
     body: req,
     peer,
-    answer: new Http1Answer(res),
+    answer: new Http1Answer(res, leaving),
   };
 }
 
@@ -82,11 +93,13 @@ class Http1Answer implements Answer, Sink {
   status = 0;
   extra: readonly string[] = [];
   readonly #res: ServerResponse;
+  readonly #leaving: Readonly<Leaving>;
   #wholeBytes = 0;
   #held: Buffer | undefined;
 
-  constructor(res: ServerResponse) {
+  constructor(res: ServerResponse, leaving: Readonly<Leaving>) {
     this.#res = res;
+    this.#leaving = leaving;
   }
 
   get sink(): Sink {
@@ -103,6 +116,7 @@ class Http1Answer implements Answer, Sink {
 
   begin(status: number, headers: readonly string[]): void {
     this.status = status;
+    if (this.#leaving.isLeaving) this.#res.shouldKeepAlive = false;
     this.#res.writeHead(status, headers.concat(this.extra));
     const at = headers.indexOf('content-length');
     if (at >= 0) this.#wholeBytes = Number(headers[at + 1]);

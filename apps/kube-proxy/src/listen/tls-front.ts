@@ -6,7 +6,7 @@ import { createServer as createTlsServer, type Server as TlsServer, type TLSSock
 import type { Clock } from '@postern/core';
 import { type AcceptedClients, followIdentity, type HeldIdentity, serverTls } from '@postern/identity';
 import { tunnelProtocol } from '@postern/tunnel';
-import { type Exchange, http1Exchange, http2Exchange } from './exchange.ts';
+import { type Exchange, http1Exchange, http2Exchange, type Leaving } from './exchange.ts';
 import { type Peer, readPeer } from './peer.ts';
 import { Http1UpgradeAnswer, type UpgradeAnswer } from './upgrade-answer.ts';
 
@@ -72,6 +72,7 @@ export class TlsFront implements AsyncDisposable {
   readonly #peers = new WeakMap<object, Peer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #unfollow: () => void;
+  readonly #leaving: Leaving = { isLeaving: false };
   #whenEmpty: () => void = () => undefined;
 
   constructor(options: FrontOptions, handlers: PortHandlers) {
@@ -101,18 +102,24 @@ export class TlsFront implements AsyncDisposable {
     return { port: (this.#tls.address() as AddressInfo).port };
   }
 
-  /** Takes no more connections and ends those that are idle; after the grace the rest is cut. Tunnels stay open. */
+  /**
+   * Takes no more connections. Clients are told that theirs ends: over HTTP/2 at once, over HTTP/1.1 with their next answer. One that
+   * asks nothing for half of the grace is ended: earlier, Node would cut answers that are whole but not yet out, and requests on
+   * their way in. After the grace the rest is cut. Tunnels stay open.
+   */
   async close(graceMs = this.#options.limits.closeGraceMs): Promise<void> {
     this.#unfollow();
+    this.#leaving.isLeaving = true;
     const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve));
     this.#tls.close();
     if (this.#sockets.size === 0) this.#whenEmpty();
     for (const session of this.#sessions) session.close();
-    this.#http1.close();
-    this.#http1.closeIdleConnections();
-    const timer = setTimeout(() => this.#cut(), graceMs);
+    const endIdle = setTimeout(() => this.#http1.closeIdleConnections(), graceMs / 2);
+    const cut = setTimeout(() => this.#cut(), graceMs);
     await empty;
-    clearTimeout(timer);
+    clearTimeout(endIdle);
+    clearTimeout(cut);
+    this.#http1.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -136,7 +143,7 @@ export class TlsFront implements AsyncDisposable {
     // Zero is no limit here; Node would drop what is over the limit silently, and we refuse it.
     server.maxHeadersCount = 0;
     server.on('request', (req, res) => {
-      const exchange = http1Exchange(req, res, this.#peerOf(req));
+      const exchange = http1Exchange(req, res, this.#peerOf(req), this.#leaving);
       if (exchange.hasBody) res.once('finish', () => endUpload(req));
       this.#handlers.request(exchange);
     });
