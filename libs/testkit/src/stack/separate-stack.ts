@@ -52,6 +52,8 @@ export interface SeparateStack extends AsyncDisposable {
   restart(name: string): Promise<void>;
   /** Whether it answers that it can do its work. */
   isReady(name: string): Promise<boolean>;
+  /** The sum of a metric over all its labels, as the process tells it now; 0 where it has none of that name. */
+  metric(name: string, metric: string): Promise<number>;
   /** Whether clocks of services can be moved. */
   readonly hasOwnClocks: boolean;
   /** Moves the clock of one process by seconds from the true time and waits until it shows; only where clocks were asked for. */
@@ -115,6 +117,7 @@ export async function startSeparately(
     processNamed: (name) => processes.named(name),
     restart: (name) => processes.start(name),
     isReady: (name) => processes.isReady(name),
+    metric: (name, metric) => processes.metric(name, metric),
     hasOwnClocks: setting.hasOwnClock,
     stepClock: async (name, seconds) => {
       stepClock(clockFile(folder, name), seconds);
@@ -248,11 +251,23 @@ class Processes implements AsyncDisposable {
     return Date.parse(headers.get('date') ?? '') - Date.now();
   }
 
+  async metric(name: string, metric: string): Promise<number> {
+    const text = await (await this.#get(name, '/metrics')).text();
+    const lines = text
+      .split('\n')
+      .filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`));
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  }
+
   async #ask(name: string): Promise<Response> {
-    const { diag } = this.#setting.ports.get(name)!;
-    const answer = await fetch(`http://127.0.0.1:${diag}/readyz`, { signal: AbortSignal.timeout(5000) });
+    const answer = await this.#get(name, '/readyz');
     await answer.body?.cancel();
     return answer;
+  }
+
+  #get(name: string, path: string): Promise<Response> {
+    const { diag } = this.#setting.ports.get(name)!;
+    return fetch(`http://127.0.0.1:${diag}${path}`, { signal: AbortSignal.timeout(5000) });
   }
 
   /** All at once, for each may take its grace period. */
