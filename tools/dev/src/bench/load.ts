@@ -109,10 +109,17 @@ function h1Clients(): (() => Promise<Answer>)[] {
 }
 
 function h2Clients(): (() => Promise<Answer>)[] {
-  const sessions = Array.from({ length: plan.connections }, () => connect(plan.origin, tls));
+  const sessions = Array.from({ length: plan.connections }, h2Session);
   return sessions.flatMap((session) =>
     Array.from({ length: plan.perConnection }, () => () => h2Request(session)),
   );
+}
+
+/** As much may be under way as kubectl lets there be (golang.org/x/net/http2, transport.go). */
+function h2Session(): ClientHttp2Session {
+  const settings = { initialWindowSize: 4 * 1024 * 1024, enablePush: false };
+  const session = connect(plan.origin, { ...tls, settings });
+  return session.once('connect', () => session.setLocalWindowSize(1024 ** 3));
 }
 
 function h2Request(session: ClientHttp2Session): Promise<Answer> {
