@@ -12,6 +12,7 @@ import { readMetricsQuery } from './metrics-query.ts';
 import { readMetrics } from './read-metrics.ts';
 import { metricsHost, registerMetrics } from './register.ts';
 import { type Answer, ok, refusal } from './status.ts';
+import { NodeUsages } from './usage.ts';
 
 /** A request that came from the API server, and in whose name. */
 export interface SeenRequest extends Caller {
@@ -35,9 +36,10 @@ export interface MetricsServer extends AsyncDisposable {
 export async function startMetricsServer(server: KubeApiServer): Promise<MetricsServer> {
   const serving = await server.pki.issue('metrics-server', { commonName: metricsHost, hosts: [metricsHost] });
   const call = callApiServer(server);
+  const usages = new NodeUsages(call);
   const seen: SeenRequest[] = [];
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
-    const { status, body } = await answerTo(request, call, seen);
+    const { status, body } = await answerTo(request, { call, usages, seen });
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(body));
   };
@@ -72,7 +74,13 @@ async function listen(http: Server): Promise<number> {
   return (http.address() as AddressInfo).port;
 }
 
-async function answerTo(request: IncomingMessage, call: ApiServerCall, seen: SeenRequest[]): Promise<Answer> {
+interface Served {
+  readonly call: ApiServerCall;
+  readonly usages: NodeUsages;
+  readonly seen: SeenRequest[];
+}
+
+async function answerTo(request: IncomingMessage, { call, usages, seen }: Served): Promise<Answer> {
   const { method = '', url: target = '/' } = request;
   const caller = callerOf(request);
   if (!caller) return refusal(401, 'Unauthorized', 'Unauthorized');
@@ -90,7 +98,7 @@ async function answerTo(request: IncomingMessage, call: ApiServerCall, seen: See
       'the server does not allow this method on the requested resource',
     );
   try {
-    return await readMetrics(call, query);
+    return await readMetrics(call, usages, query);
   } catch (error) {
     return refusal(503, 'ServiceUnavailable', messageOf(error));
   }

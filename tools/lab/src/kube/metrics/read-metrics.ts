@@ -1,7 +1,7 @@
 import type { ApiServerCall } from './call-api-server.ts';
 import { metricsGroup, type MetricsQuery, metricsVersion } from './metrics-query.ts';
 import { type Answer, ok, refusal } from './status.ts';
-import { type NodeUsage, readNodeUsage } from './usage.ts';
+import type { NodeUsage, NodeUsages } from './usage.ts';
 
 const apiVersion = `${metricsGroup}/${metricsVersion}`;
 /** Over how long a kubelet averages, about. */
@@ -17,14 +17,18 @@ interface Item {
 }
 
 /** Answers with the figures of this moment. Without figures there is nothing, however long the node or pod has been there. */
-export async function readMetrics(call: ApiServerCall, query: MetricsQuery): Promise<Answer> {
+export async function readMetrics(
+  call: ApiServerCall,
+  nodes: NodeUsages,
+  query: MetricsQuery,
+): Promise<Answer> {
   const { resource, namespace, name, selectors } = query;
   const place = namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
   const { status, body } = await call(`/api/v1${place}/${resource}?${selectors}`);
   if (status !== 200) return { status, body: JSON.parse(body) as object };
   const found = (JSON.parse(body) as { items: readonly Item[] }).items;
   const wanted = found.filter(({ metadata }) => name === undefined || metadata.name === name);
-  const usages = await usagesOf(call, wanted);
+  const usages = await usagesOf(nodes, wanted);
   const metrics = wanted.flatMap((item) => metricsOf(resource, item, usages));
   const kind = resource === 'nodes' ? 'NodeMetrics' : 'PodMetrics';
   if (name === undefined) return ok({ kind: `${kind}List`, apiVersion, metadata: {}, items: metrics });
@@ -36,13 +40,11 @@ export async function readMetrics(call: ApiServerCall, query: MetricsQuery): Pro
 const nodeOf = ({ metadata, spec }: Item) => spec.nodeName ?? metadata.name;
 
 async function usagesOf(
-  call: ApiServerCall,
+  usages: NodeUsages,
   items: readonly Item[],
 ): Promise<ReadonlyMap<string, NodeUsage | undefined>> {
   const nodes = [...new Set(items.map(nodeOf))];
-  return new Map(
-    await Promise.all(nodes.map(async (node) => [node, await readNodeUsage(call, node)] as const)),
-  );
+  return new Map(await Promise.all(nodes.map(async (node) => [node, await usages.of(node)] as const)));
 }
 
 function metricsOf(

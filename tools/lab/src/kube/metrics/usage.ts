@@ -27,8 +27,29 @@ interface Summary {
   }[];
 }
 
+const freshMs = 10_000;
+
+/** Figures of nodes, each asked for now and then; those of a kubelet that does not answer stay as they were. */
+export class NodeUsages {
+  readonly #call: ApiServerCall;
+  readonly #last = new Map<string, NodeUsage>();
+
+  constructor(call: ApiServerCall) {
+    this.#call = call;
+  }
+
+  /** Undefined when nothing was ever heard of the node. */
+  async of(node: string): Promise<NodeUsage | undefined> {
+    const last = this.#last.get(node);
+    if (last && Date.now() - Date.parse(last.at) < freshMs) return last;
+    const usage = await readNodeUsage(this.#call, node).catch(() => undefined);
+    if (usage) this.#last.set(node, usage);
+    return usage ?? last;
+  }
+}
+
 /** Reads the figures that a kubelet has, through the API server. Undefined when it does not answer. */
-export async function readNodeUsage(call: ApiServerCall, node: string): Promise<NodeUsage | undefined> {
+async function readNodeUsage(call: ApiServerCall, node: string): Promise<NodeUsage | undefined> {
   const { status, body } = await call(`/api/v1/nodes/${encodeURIComponent(node)}/proxy/stats/summary`);
   if (status !== 200) return undefined;
   const summary = JSON.parse(body) as Summary;
