@@ -12,7 +12,7 @@ import {
   type TestPostgres,
 } from '@postern/testkit';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type Replica,
   send,
@@ -21,7 +21,7 @@ import {
   TestPolicy,
   TestTrust,
 } from './support/inventory.ts';
-import { uploadOf } from './support/recording-upload.ts';
+import { stubAwsKey, uploadOf } from './support/recording-upload.ts';
 
 let postgres: TestPostgres;
 let nats: TestNats;
@@ -37,10 +37,7 @@ beforeAll(async () => {
     TestTrust.make(),
     startAws(),
   ]);
-  const arn = 'arn:aws:iam::111122223333:user/recorder';
-  const key = aws.accounts.issueKey({ account: '111122223333', arn, userId: 'AIDAEXAMPLE' });
-  vi.stubEnv('AWS_ACCESS_KEY_ID', key.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', key.secretAccessKey);
+  stubAwsKey(aws);
   policy = new TestPolicy();
   policy.role('auditor', { allow: { rules: [{ resources: ['session'], verbs: ['list', 'read'] }] } });
   policy.role('lister', { allow: { rules: [{ resources: ['session'], verbs: ['list'] }] } });

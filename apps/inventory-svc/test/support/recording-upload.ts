@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { RecordingUpload } from '@postern/contracts';
 import { uuidv7 } from '@postern/core';
+import type { AwsRig } from '@postern/testkit';
+import { vi } from 'vitest';
 
 /** What an edge announces of a recording with this content. */
 export function uploadOf(
@@ -18,4 +20,12 @@ export function uploadOf(
     sha256: createHash('sha256').update(content).digest('hex'),
     isComplete: true,
   };
+}
+
+/** Gives this process a key of a user of the rig, as variables. */
+export function stubAwsKey({ accounts }: AwsRig): void {
+  const arn = 'arn:aws:iam::111122223333:user/recorder';
+  const key = accounts.issueKey({ account: '111122223333', arn, userId: 'AIDAEXAMPLE' });
+  vi.stubEnv('AWS_ACCESS_KEY_ID', key.accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', key.secretAccessKey);
 }
