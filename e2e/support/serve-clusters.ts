@@ -57,10 +57,14 @@ async function register(api: Api, clusters: ClusterLabels, kubeconfig: string): 
     const metadata = { name, labels };
     await api.resources.create({ kind: 'kube_cluster', version: 'v3', metadata, spec: { kubeconfig } });
   }
-  await until('every cluster is served', async () => {
-    const served = await api.inventory.clusters();
-    return Object.keys(clusters).every((name) => served.some((cluster) => cluster.name === name));
-  });
+  await until(
+    'every cluster is served',
+    async () => {
+      const served = await api.inventory.clusters();
+      return Object.keys(clusters).every((name) => served.some((cluster) => cluster.name === name));
+    },
+    { withinMs: 60_000 },
+  );
 }
 
 async function agentKubeconfig({ folder, target }: ServeOptions): Promise<string> {

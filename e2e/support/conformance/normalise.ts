@@ -10,9 +10,11 @@ const address = /\b10\.\d+\.\d+\.\d+\b/g;
 const hexId = /\b[0-9a-f]{62,64}\b/g;
 /** How far a rollout was when kubectl looked. */
 const progress = /^Waiting for .*\n/gm;
+/** What something takes at a moment. */
+const usage = /(?<=[\s"])\d+(?:m|n|[KMG]i|%)(?=[\s",]|$)/gm;
 const column = /[ \t]{2,}/g;
 
-/** An output without what differs between two runs of the same command: times, ids, generated names, and the namespace. */
+/** An output without what differs between two runs of the same command: times, ids, figures, generated names, and the namespace. */
 export function normalise(text: string, namespace: string): string {
   return text
     .replaceAll(new RegExp(`\\b${namespace}\\b`, 'g'), '<ns>')
@@ -20,6 +22,7 @@ export function normalise(text: string, namespace: string): string {
     .replaceAll(hexId, '<id>')
     .replaceAll(progress, '')
     .replaceAll(time, '<time>')
+    .replaceAll(usage, '<usage>')
     .replaceAll(age, '<age>')
     .replaceAll(resourceVersion, '$1<version>')
     .replaceAll(generated, '$1-<generated>')

@@ -4,8 +4,8 @@ import { echoPort, workspace } from '../streams/arrange-workload.ts';
 export interface Operation {
   readonly args: readonly string[];
   readonly input?: string;
-  /** Runs in a namespace of the side's own, after the operations before it. */
-  readonly writes?: boolean;
+  /** Asks for what is there a moment after the operation before it: it is run until it succeeds. */
+  readonly isAwaited?: boolean;
 }
 
 const shell = (script: string) => ['exec', 'box', '-n', workspace, '--', 'sh', '-c', script];
@@ -53,14 +53,27 @@ get crd
 get apiservices
 get events -n ${workspace} --field-selector=reason=Scheduled -o name
 describe pod box -n ${workspace}
-describe node
+describe node --show-events=false
 describe clusterrole view
 logs box -n ${workspace} --limit-bytes=40
 logs missing -n ${workspace}
 logs box -n ${workspace} -c nothing
 wait pod/box -n ${workspace} --for=condition=Ready --timeout=5s
 wait pod/box -n ${workspace} --for=jsonpath={.status.phase}=Nothing --timeout=1s
+top nodes
+top nodes --no-headers
+top node missing
 top pods -n ${workspace}
+top pods -n ${workspace} --containers
+top pods -n ${workspace} -l nothing=here
+top pods -A
+top pod box -n ${workspace}
+top pod missing -n ${workspace}
+get nodes.metrics.k8s.io -o json
+get pods.metrics.k8s.io -n ${workspace}
+get pods.metrics.k8s.io -n ${workspace} -o yaml
+get pods.metrics.k8s.io box -n ${workspace} --watch
+delete pods.metrics.k8s.io box -n ${workspace}
 cluster-info
 auth can-i get pods -n ${workspace}
 `),
@@ -120,32 +133,31 @@ spec: {size: 3}
 `;
 
 /** Operations that change something, each in a namespace of its side and in this order. */
-export const writings = (image: string): readonly Operation[] =>
-  [
-    ...lines(`create namespace NS`),
-    { args: ['create', '-f', '-'], input: configMap('created') },
-    { args: ['create', '-f', '-'], input: configMap('twice') },
-    { args: ['apply', '-f', '-'], input: configMap('applied') },
-    { args: ['diff', '-f', '-'], input: configMap('applied') },
-    { args: ['apply', '--server-side', '--force-conflicts', '-f', '-'], input: configMap('by the server') },
-    { args: ['apply', '--server-side', '-f', '-', '--field-manager=other'], input: configMap('a conflict') },
-    { args: ['replace', '-f', '-'], input: configMap('replaced') },
-    { args: ['apply', '--dry-run=server', '-f', '-', '-o', 'yaml'], input: configMap('not really') },
-    { args: ['patch', 'configmap', 'settings', '-n', 'NS', '-p', '{"data":{"a":"strategic"}}'] },
-    { args: ['patch', 'configmap', 'settings', '-n', 'NS', '--type=merge', '-p', '{"data":{"b":"merge"}}'] },
-    {
-      args: [
-        'patch',
-        'configmap',
-        'settings',
-        '-n',
-        'NS',
-        '--type=json',
-        '-p',
-        '[{"op":"remove","path":"/data/a"}]',
-      ],
-    },
-    ...lines(`
+export const writings = (image: string): readonly Operation[] => [
+  ...lines(`create namespace NS`),
+  { args: ['create', '-f', '-'], input: configMap('created') },
+  { args: ['create', '-f', '-'], input: configMap('twice') },
+  { args: ['apply', '-f', '-'], input: configMap('applied') },
+  { args: ['diff', '-f', '-'], input: configMap('applied') },
+  { args: ['apply', '--server-side', '--force-conflicts', '-f', '-'], input: configMap('by the server') },
+  { args: ['apply', '--server-side', '-f', '-', '--field-manager=other'], input: configMap('a conflict') },
+  { args: ['replace', '-f', '-'], input: configMap('replaced') },
+  { args: ['apply', '--dry-run=server', '-f', '-', '-o', 'yaml'], input: configMap('not really') },
+  { args: ['patch', 'configmap', 'settings', '-n', 'NS', '-p', '{"data":{"a":"strategic"}}'] },
+  { args: ['patch', 'configmap', 'settings', '-n', 'NS', '--type=merge', '-p', '{"data":{"b":"merge"}}'] },
+  {
+    args: [
+      'patch',
+      'configmap',
+      'settings',
+      '-n',
+      'NS',
+      '--type=json',
+      '-p',
+      '[{"op":"remove","path":"/data/a"}]',
+    ],
+  },
+  ...lines(`
 label configmap settings -n NS tier=back
 label configmap settings -n NS tier=front
 annotate configmap settings -n NS note=kept
@@ -161,8 +173,8 @@ create job conform-once -n NS --image=${image} -- true
 get job conform-once -n NS -o name
 delete job conform-once -n NS
 delete quota few -n NS`),
-    { args: ['apply', '-f', '-'], input: deployment(image) },
-    ...lines(`
+  { args: ['apply', '-f', '-'], input: deployment(image) },
+  ...lines(`
 rollout status deployment/conform-web -n NS --timeout=60s
 get deployment,replicaset,pods -n NS -l app=conform-web
 set env deployment/conform-web -n NS COLOUR=blue
@@ -179,22 +191,29 @@ get service conform-web -n NS -o name
 autoscale deployment conform-web -n NS --min=1 --max=2
 get hpa conform-web -n NS -o jsonpath={.spec.maxReplicas}
 delete deployment,service,hpa conform-web -n NS`),
-    { args: ['apply', '-f', '-'], input: crd },
-    ...lines(`wait crd/widgets.NS.example.com --for=condition=Established --timeout=30s`),
-    { args: ['apply', '-f', '-'], input: widget },
-    ...lines(`
+  { args: ['apply', '-f', '-'], input: crd },
+  ...lines(`wait crd/widgets.NS.example.com --for=condition=Established --timeout=30s`),
+  // A new kind is established before discovery and its schema tell of it.
+  { args: ['get', 'widgets.NS.example.com', '-n', 'NS'], isAwaited: true },
+  { args: ['apply', '-f', '-'], input: widget },
+  ...lines(`
 get widgets.NS.example.com -n NS
-get widgets.NS.example.com -n NS -o yaml
-explain widgets.NS.example.com
+get widgets.NS.example.com -n NS -o yaml`),
+  { args: ['explain', 'widgets.NS.example.com'], isAwaited: true },
+  ...lines(`
 delete widgets.NS.example.com --all -n NS
 delete crd widgets.NS.example.com
 delete configmap -l part=conformance -n NS
-delete secret,serviceaccount,role,rolebinding --all -n NS --field-selector=metadata.name!=default
+delete secret/hidden serviceaccount/runner role/reader rolebinding/readers -n NS
 delete namespace NS --wait=false`),
-  ].map((operation) => ({ ...operation, writes: true }));
+];
 
 /** An operation as one side runs it. */
-export function inNamespace({ args, input }: Operation, namespace: string): Operation {
-  const place = (text: string) => text.replaceAll(/\bNS\b/g, namespace);
-  return { args: args.map(place), ...(input === undefined ? {} : { input: place(input) }) };
+export function inNamespace(operation: Operation, namespace: string): Operation {
+  return replaced(operation, (text) => text.replaceAll(/\bNS\b/g, namespace));
+}
+
+/** An operation with its arguments and input changed. */
+export function replaced({ args, input, ...more }: Operation, change: (text: string) => string): Operation {
+  return { ...more, args: args.map(change), ...(input === undefined ? {} : { input: change(input) }) };
 }

@@ -31,10 +31,20 @@ export async function writeRole(folder: string, role: TestRole): Promise<string>
   return file;
 }
 
+/** Somebody who is to be signed in to a cluster. */
+interface Newcomer {
+  readonly name: string;
+  readonly roles: string;
+  readonly folder: string;
+  readonly cluster: string;
+  /** What kubectl is let do once the person's roles have arrived. */
+  readonly may?: readonly string[];
+}
+
 /** A person with an identity file that `tctl auth sign` wrote, signed in to the cluster with `tsh kube login`. */
 export async function signedInPerson(
   { admin, dataDir }: SeparateStack,
-  { name, roles, folder, cluster }: { name: string; roles: string; folder: string; cluster: string },
+  { name, roles, folder, cluster, may = ['auth', 'can-i', 'get', 'pods', '-n', workspace] }: Newcomer,
 ): Promise<Tools> {
   const home = join(folder, name);
   await mkdir(home, { recursive: true });
@@ -51,7 +61,7 @@ export async function signedInPerson(
   const person = toolsFor({ home, dataDir, identityFile });
   await until(`${name} may reach ${cluster}`, async () => {
     await person.must('tsh', ['kube', 'login', cluster]);
-    const { code, stderr } = await person.kubectl(['auth', 'can-i', 'get', 'pods', '-n', workspace]);
+    const { code, stderr } = await person.kubectl(may);
     if (code !== 0) throw new Error(stderr);
     return true;
   });
