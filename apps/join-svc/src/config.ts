@@ -74,6 +74,10 @@ export const joinConfig = {
         'where to ask AWS STS instead of the public host that a joiner signed for, such as a private endpoint: https://host',
     }),
   ),
+  stsFipsOnly: flag('POSTERN_STS_FIPS_ONLY', {
+    summary: 'whether agents must have signed for an STS host that is validated by FIPS 140',
+    fallback: 'no',
+  }),
   agentTtlMs: duration('POSTERN_AGENT_CERT_TTL', {
     summary: 'how long certificates of agents and services live',
     fallback: '24h',

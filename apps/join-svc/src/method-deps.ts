@@ -23,6 +23,7 @@ export type MethodSettings = Pick<
   | 'issuerAllowLoopback'
   | 'ec2CertificatesDir'
   | 'stsEndpoint'
+  | 'stsFipsOnly'
 >;
 
 interface OpeningDeps {
@@ -40,7 +41,9 @@ export async function openMethodDeps(
   const ca = issuerCaFile === undefined ? undefined : await readFile(issuerCaFile, 'utf8');
   const fetchJson = opening.use(jsonFetcher({ allowLoopback, ca }));
   const reviewer = await openReviewer(clusterName, settings, { clock, scope: opening });
-  const sts = opening.use(openSts({ clock, telemetry, endpoint: settings.stsEndpoint }));
+  const sts = opening.use(
+    openSts({ clock, telemetry, endpoint: settings.stsEndpoint, isFipsOnly: settings.stsFipsOnly }),
+  );
   const open = opening.move();
   return {
     clock,

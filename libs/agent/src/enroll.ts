@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createUserKey } from '@postern/bus';
-import { type ChallengeRequest, IssuedIdentity, JoinChallenge } from '@postern/contracts';
+import {
+  type ChallengeRequest,
+  IssuedIdentity,
+  JoinChallenge,
+  type JoinRequest,
+  joinRequestDigest,
+} from '@postern/contracts';
 import { failure, type Json, type JsonObject, Secret } from '@postern/core';
 import { generateKeyPair, HeldIdentity, keyFingerprint, makeCsr } from '@postern/identity';
 import { Compile } from 'typebox/compile';
@@ -63,7 +69,7 @@ export async function enroll(options: IdentityOptions): Promise<AgentState> {
     const anchor = await findAnchor(trust, joinUrl, { outbound, signal });
     const url = new URL('/v1/join', joinUrl).href;
     const way = { tls: anchoredTls(anchor), outbound, signal };
-    const proof = await proofOf(method, { token, keys, way, joinUrl }, options);
+    const proof = await proofOf(method, { body, keys, way, joinUrl }, options);
     const reply = await ask({ url, body: { ...body, ...proof }, ...way });
     return { ...stateFrom(url, keys, views, reply), ...(service === undefined ? {} : { service }) };
   });
@@ -90,7 +96,7 @@ export async function askStanding(held: HeldIdentity, options: IdentityOptions):
 }
 
 interface Unproven {
-  readonly token: string;
+  readonly body: JoinRequest;
   readonly keys: NewKeys;
   readonly joinUrl: string;
   readonly way: Omit<Question, 'url' | 'body'>;
@@ -99,12 +105,13 @@ interface Unproven {
 /** What is added to a request to join, so that the control plane believes it. */
 async function proofOf(
   method: ProvingMethod,
-  { token, keys, way, joinUrl }: Unproven,
+  { body, keys, way, joinUrl }: Unproven,
   { clock, env = {}, signal }: IdentityOptions,
 ): Promise<{ readonly challenge?: string; readonly proof?: JsonObject }> {
   const key = keyFingerprint(keys.key);
   const challenge = method.hasChallenge ? await challengeFor({ method: method.name, key }, joinUrl, way) : '';
-  const proof = await method.prove({ token, key, challenge, env, clock, signal });
+  const request = joinRequestDigest(body);
+  const proof = await method.prove({ token: body.token, key, request, challenge, env, clock, signal });
   return { ...(method.hasChallenge ? { challenge } : {}), ...(proof ? { proof } : {}) };
 }
 

@@ -1,3 +1,4 @@
+import { UnknownStsRegion } from '@postern/aws';
 import { delay, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import { IdentityEnded, RefusedByControlPlane } from './join-client.ts';
@@ -14,7 +15,7 @@ export interface Persistence {
 const firstDelayMs = 250;
 const maxDelayMs = 15_000;
 // Failures that the next attempt would meet again.
-const finals = [RefusedByControlPlane, IdentityEnded, PinMismatch, UnreadableCa];
+const finals = [RefusedByControlPlane, IdentityEnded, PinMismatch, UnreadableCa, UnknownStsRegion];
 
 /** Repeats an attempt, at growing distances with jitter, until it succeeds, is refused, or is given up. */
 export async function persist<T>(

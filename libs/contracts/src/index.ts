@@ -60,6 +60,7 @@ export {
 } from './inventory/inventory-api.ts';
 export { accountOf, arnMatches } from './aws-arn-pattern.ts';
 export { callerIdentity, signedHeadersOf } from './join/caller-identity.ts';
+export { joinRequestDigest } from './join/join-request-digest.ts';
 export {
   BusAccess,
   ChallengeRequest,

@@ -1,4 +1,4 @@
-import type { JoinRequest } from '@postern/contracts';
+import { type JoinRequest, joinRequestDigest } from '@postern/contracts';
 import type { JoinDeps } from '../deps.ts';
 import { methodNamed } from '../methods/index.ts';
 import { type JoinToken, ProofRefused, type Proved } from '../methods/method.ts';
@@ -27,12 +27,14 @@ export interface Established {
  */
 export async function prove(
   deps: JoinDeps,
-  { method: name, roles, proof, challenge }: JoinRequest,
+  request: JoinRequest,
   { token, key, agentId, sourceIp }: Joining,
 ): Promise<Established> {
+  const { method: name, roles, proof, challenge } = request;
   const method = methodNamed(name, deps.joinMethods);
   if (!method) throw ProofRefused(`there is no join method ${name}`);
-  const attempt = { token, roles, sourceIp, proof, key, challenge: '' };
+  const digest = joinRequestDigest(request);
+  const attempt = { token, roles, sourceIp, proof, key, request: digest, challenge: '' };
   if (!method.hasChallenge) {
     if (challenge !== undefined) throw ProofRefused(`the method ${name} has no challenges`);
     return established(await method.verify(deps.methods, attempt));

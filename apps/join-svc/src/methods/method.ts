@@ -26,7 +26,7 @@ export interface JoinToken {
 export interface MethodDeps {
   readonly clock: Clock;
   readonly clusterName: string;
-  readonly sts: Pick<Sts, 'ask'>;
+  readonly sts: Pick<Sts, 'ask' | 'isFipsOnly'>;
   readonly kubernetes: {
     /** The API server of the cluster we run in, where there is one. */
     readonly reviewer: TokenReviewer | undefined;
@@ -43,6 +43,8 @@ export interface Attempt<Proof = unknown> {
   readonly proof: Proof;
   /** SHA-256 of the public key that is to be certified (SPKI), hex. The joiner has shown that it holds the key. */
   readonly key: string;
+  /** Digest of everything the joiner asks for, see `joinRequestDigest`. */
+  readonly request: string;
   /** Issued here for this method and key, and not used by another agent; empty where the method has no challenges. */
   readonly challenge: string;
 }

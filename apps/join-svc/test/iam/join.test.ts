@@ -1,8 +1,12 @@
+import { openIdentity } from '@postern/agent';
+import { createUserKey } from '@postern/bus';
 import type { IssuedIdentity } from '@postern/contracts';
-import { keyFingerprint } from '@postern/identity';
+import { systemClock } from '@postern/core';
+import { caPin, keyFingerprint } from '@postern/identity';
+import { silentTelemetry } from '@postern/telemetry';
 import { type AwsPrincipal, type AwsRig, fixedClock, sessionOf, startAws, until } from '@postern/testkit';
 import { Agent, request } from 'undici';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   call,
   type ControlPlane,
@@ -13,7 +17,7 @@ import {
   startControlPlane,
   startEdge,
 } from '../control-plane.ts';
-import { challengeFor, type Changes, iamRequest, signedProof } from './signer.ts';
+import { challengeFor, type Changes, digestOf, iamRequest, signedProof } from './signer.ts';
 
 let plane: ControlPlane;
 let replica: Replica;
@@ -140,7 +144,7 @@ describe('an AWS identity that a rule admits', () => {
       'x-amz-date',
       'x-amz-security-token',
       'x-postern-challenge',
-      'x-postern-key',
+      'x-postern-request',
     ]);
   });
 
@@ -162,6 +166,27 @@ describe('an AWS identity that a rule admits', () => {
     const elsewhere = await join('china', user(arn));
     expect(elsewhere.reason).toContain('of the partition aws-cn, not of aws');
   });
+});
+
+test('where FIPS is demanded, other hosts are not asked (non-fips client, fips pass)', async () => {
+  const fips = await plane.replica({ stsEndpoint: aws.stsUrl, refusalAfterMs: 20, stsFipsOnly: true });
+  const ask = async (host: string, region: string) => {
+    const changes = { host, region, join: { token: 'china' } };
+    return (await call(fips, '/v1/join', { body: await iamRequest(fips, keyOf(role('any')), changes) }))
+      .status;
+  };
+  const hosts = [
+    ['sts-fips.us-west-2.amazonaws.com', 'us-west-2'],
+    ['sts.us-gov-west-1.amazonaws.com', 'us-gov-west-1'],
+  ] as const;
+  await until('the replica knows the tokens', async () => (await ask(...hosts[0])) === 200);
+  aws.stsCalls.splice(0);
+  for (const host of ['sts.us-west-2.amazonaws.com', 'sts.amazonaws.com', 'sts.eu-west-1.amazonaws.com'])
+    expect(await ask(host, 'us-west-2')).toBe(403);
+  expect(aws.stsCalls).toEqual([]);
+  // An account of another partition: that host was asked, and knows somebody else.
+  expect(await ask(...hosts[1])).toBe(403);
+  expect(aws.stsCalls).toHaveLength(1);
 });
 
 describe('an AWS identity that no rule admits is', () => {
@@ -279,6 +304,30 @@ describe('a signature that AWS does not believe', () => {
   });
 });
 
+test('an agent joins with the credentials that it finds', async () => {
+  const { accessKeyId, secretAccessKey, sessionToken } = keyOf(role('teleport-node-role'));
+  vi.stubEnv('AWS_ACCESS_KEY_ID', accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', secretAccessKey);
+  vi.stubEnv('AWS_SESSION_TOKEN', sessionToken);
+  await using identity = await openIdentity({
+    joinUrls: [replica.url, other.url],
+    trust: { caPin: caPin(replica.ca) },
+    token: 'iam-token',
+    method: 'iam',
+    env: { AWS_REGION: 'eu-west-3' },
+    roles: ['Kube'],
+    hostname: 'an-agent',
+    views: ['f'.repeat(32)],
+    telemetry: silentTelemetry(),
+    clock: systemClock,
+  });
+  vi.unstubAllEnvs();
+  expect(identity.roles).toEqual(['Kube']);
+  expect(aws.stsCalls.map(({ headers, status }) => [headers['host'], status])).toEqual([
+    ['sts.eu-west-3.amazonaws.com', 200],
+  ]);
+});
+
 describe('a good join that is sent again', () => {
   const joins = async (body: object, to: readonly Replica[]) => {
     const answers = await Promise.all(to.map((each) => call<IssuedIdentity>(each, '/v1/join', { body })));
@@ -335,17 +384,38 @@ describe('a good join that is sent again', () => {
     expect(aws.stsCalls).toHaveLength(1);
   });
 
-  test('under another join id at the same moment to two replicas makes one agent (I-07)', async () => {
+  test('under other join ids, each signed anew over one challenge, to two replicas at once makes one agent (I-07)', async () => {
+    const credentials = keyOf(role('teleport-node-role'));
     const join = { token: 'iam-token', hostname: 'race' };
-    const body = await iamRequest(replica, keyOf(role('teleport-node-role')), { join });
+    const { challenge, ...body } = await iamRequest(replica, credentials, { join });
     const answers = await Promise.all(
-      [replica, other].flatMap((to) =>
-        [1, 2, 3].map(() => call(to, '/v1/join', { body: { ...body, joinId: crypto.randomUUID() } })),
-      ),
+      [replica, other, replica, other, replica, other].map((to) => {
+        const { proof: _, ...asked } = { ...body, joinId: crypto.randomUUID() };
+        const proof = signedProof(credentials, { challenge, request: digestOf(asked) });
+        return call(to, '/v1/join', { body: { ...asked, challenge, proof } });
+      }),
     );
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 403)).toHaveLength(5);
     expect(await agentsOf('race')).toHaveLength(1);
+  });
+
+  test('by who overheard it before it was used is good for nothing else (I-07)', async () => {
+    const join = { token: 'iam-token', hostname: 'overheard' };
+    const body = await iamRequest(replica, keyOf(role('teleport-node-role')), { join });
+    const { csr } = await joiner();
+    const changes = [
+      { joinId: crypto.randomUUID() },
+      { csr },
+      { busKey: createUserKey().publicKey },
+      { roles: ['Node'] },
+      { hostname: 'thief' },
+      { views: ['f'.repeat(32)] },
+    ];
+    for (const change of changes)
+      expect((await joins({ ...body, ...change }, [replica])).statuses).toEqual([403]);
+    expect(aws.stsCalls).toEqual([]);
+    expect((await joins(body, [other])).statuses).toEqual([200]);
   });
 
   test('after a lost answer, with a new challenge, gets the same agent', async () => {
@@ -356,7 +426,8 @@ describe('a good join that is sent again', () => {
     const lost = await joins(first, [replica]);
     const key = keyFingerprint(publicKey);
     const challenge = await challengeFor(other, key);
-    const again = { ...first, challenge, proof: signedProof(credentials, { challenge, key }) };
+    const proof = { ...signedProof(credentials, { challenge, request: digestOf(first) }) };
+    const again = { ...first, challenge, proof };
     expect(await joins(again, [other])).toEqual(lost);
     expect(await agentsOf('lost')).toHaveLength(1);
   });

@@ -53,7 +53,7 @@ const unsignedChallenge = [
   'host',
   'x-amz-date',
   'x-amz-security-token',
-  'x-postern-key',
+  'x-postern-request',
 ];
 
 const cases: Record<string, [changes: Changes, reason: string]> = {
@@ -114,9 +114,9 @@ const cases: Record<string, [changes: Changes, reason: string]> = {
     { proof: header('X-Postern-Challenge', 'other') },
     'x-postern-challenge is there twice',
   ],
-  'the key of another joiner, signed (I-07)': [
-    { key: 'b'.repeat(64) },
-    'x-postern-key is not what it must be',
+  'another request to join, signed (I-07)': [
+    { request: 'b'.repeat(64) },
+    'x-postern-request is not what it must be',
   ],
   'a header that nobody knows (I-05)': [
     { moreHeaders: { 'x-amz-target': 'x' } },

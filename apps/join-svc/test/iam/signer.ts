@@ -1,4 +1,4 @@
-import { callerIdentity } from '@postern/contracts';
+import { callerIdentity, type JoinRequest, joinRequestDigest } from '@postern/contracts';
 import { keyFingerprint } from '@postern/identity';
 import { type IssuedKey, type SignedRequest, signRequest } from '@postern/testkit';
 import { call, joinBody, joiner, type JoinBody, type Replica } from '../control-plane.ts';
@@ -22,7 +22,8 @@ export interface Changes {
   /** `X-Amz-Date` as it is written. */
   readonly date?: string;
   readonly challenge?: string;
-  readonly key?: string;
+  /** Digest of another request to join. */
+  readonly request?: string;
   readonly signedHeaders?: readonly string[];
   readonly body?: string;
   readonly method?: string;
@@ -37,13 +38,13 @@ export interface Changes {
 
 interface Expected {
   readonly challenge: string;
-  readonly key: string;
+  readonly request: string;
 }
 
 /** Signs what the agent signs, unless something is to be otherwise. */
 export function signedProof(
   credentials: IssuedKey,
-  { challenge, key }: Expected,
+  { challenge, request }: Expected,
   changes: Changes = {},
 ): Proof {
   const { host: name = host, at = new Date(), method = callerIdentity.method } = changes;
@@ -56,7 +57,7 @@ export function signedProof(
       'content-type': callerIdentity.contentType,
       host: name,
       [callerIdentity.challengeHeader]: changes.challenge ?? challenge,
-      [callerIdentity.keyHeader]: changes.key ?? key,
+      [callerIdentity.requestHeader]: changes.request ?? request,
       ...changes.moreHeaders,
     },
   };
@@ -98,7 +99,12 @@ export async function iamRequest(
   const { csr = made.csr } = changes.join ?? {};
   const key = keyFingerprint(changes.publicKey ?? made.publicKey);
   const challenge = await challengeFor(replica, key);
-  const proof = signedProof(credentials, { challenge, key }, changes);
   const body = await joinBody({ method: 'iam', token: 'iam-token', ...changes.join, csr });
+  const proof = signedProof(credentials, { challenge, request: digestOf(body) }, changes);
   return { ...body, challenge, proof: { ...(changes.proof ? changes.proof(proof) : proof) } };
+}
+
+/** What is signed of a request to join. */
+export function digestOf(body: JoinBody): string {
+  return joinRequestDigest(body as JoinRequest);
 }

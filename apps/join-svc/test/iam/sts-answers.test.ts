@@ -20,7 +20,7 @@ let sts: Sts;
 let impatient: Sts;
 const opened = new AsyncDisposableStack();
 const clock = fixedClock(new Date().toISOString());
-const expected = { challenge: 'c'.repeat(72), key: 'b'.repeat(64) };
+const expected = { challenge: 'c'.repeat(72), request: 'b'.repeat(64) };
 const role = { arn: 'arn:aws:iam::333333333333:role/node', id: 'AROAEXAMPLEROLE00001' };
 
 beforeAll(async () => {
@@ -44,7 +44,7 @@ async function verify(sourceIp = '192.0.2.1', name = host, by = sts): Promise<st
   const key = aws.accounts.issueKey(sessionOf(role, 'i-1'), { isTemporary: true });
   const region = stsHostNamed(name)!.region;
   const proof = signedProof(key, expected, { host: name, region }) as unknown as SignedRequest;
-  const facts = readSignedRequest(proof, { ...expected, at: new Date() });
+  const facts = readSignedRequest(proof, { ...expected, at: new Date(), isFipsOnly: false });
   return readCaller(await by.ask(facts, { ...expected, sourceIp }), 'aws').arn;
 }
 

@@ -8,10 +8,15 @@ import type { ProvingMethod } from './method.ts';
 export const iamMethod: ProvingMethod = {
   name: 'iam',
   hasChallenge: true,
-  prove: async ({ challenge, key, env, clock, signal }) => {
+  prove: async ({ challenge, request, env, clock, signal }) => {
     const { signForSts } = await import('@postern/aws');
-    const { method, body, accept, contentType, challengeHeader, keyHeader } = callerIdentity;
-    const headers = { accept, 'content-type': contentType, [challengeHeader]: challenge, [keyHeader]: key };
+    const { method, body, accept, contentType, challengeHeader, requestHeader } = callerIdentity;
+    const headers = {
+      accept,
+      'content-type': contentType,
+      [challengeHeader]: challenge,
+      [requestHeader]: request,
+    };
     const signed = await signForSts({ method, body, headers }, { env, clock, signal });
     return { ...signed, headers: Object.entries(signed.headers) };
   },

@@ -6,6 +6,8 @@ export interface ProofContext {
   readonly token: string;
   /** SHA-256 of the public key that is to be certified (SPKI), hex. */
   readonly key: string;
+  /** Digest of everything that is asked for, see `joinRequestDigest`: a proof over it is good for nothing else. */
+  readonly request: string;
   /** Fresh from the control plane for this attempt; empty where the method has no challenges. */
   readonly challenge: string;
   /** Variables of the process. */

@@ -1,6 +1,6 @@
 /**
  * The one request by which a joiner proves an AWS identity, as joiner and control plane both know it: `GetCallerIdentity` of STS, signed
- * by Signature Version 4 with a challenge and the fingerprint of the joiner's key among the signed headers.
+ * by Signature Version 4 with a challenge and the digest of the request to join among the signed headers.
  */
 export const callerIdentity = {
   method: 'POST',
@@ -10,10 +10,10 @@ export const callerIdentity = {
   /** Holds the challenge. */
   challengeHeader: 'x-postern-challenge',
   /**
-   * Holds the SHA-256 of the joiner's public key, hex. The joiner writes what it knows itself, so that nobody who was handed a
-   * challenge of another control plane can have it signed by a joiner of his own.
+   * Holds the digest of the request to join, see `joinRequestDigest`. The joiner computes it from what it sends itself: whoever was
+   * handed a challenge of another control plane can only have exactly this joiner join there, with keys that it does not have.
    */
-  keyHeader: 'x-postern-key',
+  requestHeader: 'x-postern-request',
 } as const;
 
 /** Names of the signed headers, in the order of the signature: all of these, and no other. */
@@ -25,6 +25,6 @@ export function signedHeadersOf({ hasToken }: { readonly hasToken: boolean }): s
     'x-amz-date',
     ...(hasToken ? ['x-amz-security-token'] : []),
     callerIdentity.challengeHeader,
-    callerIdentity.keyHeader,
+    callerIdentity.requestHeader,
   ];
 }

@@ -20,13 +20,15 @@ const Throttled = failure('unavailable', 'join.sts_throttled', (said: string) =>
 
 /** What asks STS who signed a request. */
 export interface Sts extends AsyncDisposable {
+  /** Whether only hosts that are validated by FIPS 140 may have been signed for. */
+  readonly isFipsOnly: boolean;
   /** The body of its answer, where it knows the caller; ProofRefused where it does not, StsUnavailable where nobody can say. */
   ask(proof: CallerProof, context: AskContext): Promise<string>;
 }
 
 interface AskContext {
   readonly challenge: string;
-  readonly key: string;
+  readonly request: string;
   /** Whom the question is for, so that one address cannot have all turns. */
   readonly sourceIp: string;
 }
@@ -36,6 +38,7 @@ export interface StsOptions {
   readonly telemetry: Pick<Telemetry, 'log'>;
   /** Where to connect to instead of the host that a request is signed for, such as a private endpoint. */
   readonly endpoint?: string | undefined;
+  readonly isFipsOnly?: boolean | undefined;
   /** Milliseconds for all of a question. */
   readonly timeoutMs?: number;
 }
@@ -44,7 +47,8 @@ const maxAnswerBytes = 64 * 1024;
 const limits = { atOnce: 16, perAddress: 8, maxWaiting: 1_000, patienceMs: 5_000 };
 
 /** Connects to STS when it is asked, and to nothing else: hosts are those of the table, on port 443. */
-export function openSts({ clock, telemetry, endpoint, timeoutMs = 10_000 }: StsOptions): Sts {
+export function openSts(options: StsOptions): Sts {
+  const { clock, telemetry, endpoint, isFipsOnly = false, timeoutMs = 10_000 } = options;
   const instead = endpoint === undefined ? undefined : readEndpoint(endpoint);
   const dispatcher = new Agent({
     connections: limits.atOnce,
@@ -53,6 +57,7 @@ export function openSts({ clock, telemetry, endpoint, timeoutMs = 10_000 }: StsO
   const turns = new Turns(limits);
   const circuits = new Circuits(clock);
   return {
+    isFipsOnly,
     ask: ({ host, ...proof }, { sourceIp, ...signed }) => {
       const call = {
         ...stsRequestOf({ host, ...proof }, signed),

@@ -12,9 +12,9 @@ export const iamMethod = joinMethod({
   name: 'iam',
   proof: SignedRequest,
   hasChallenge: true,
-  async verify({ clock, sts }, { token, proof, key, challenge, sourceIp }) {
-    const facts = readSignedRequest(proof, { challenge, key, at: clock() });
-    const answer = await sts.ask(facts, { challenge, key, sourceIp });
+  async verify({ clock, sts }, { token, proof, request, challenge, sourceIp }) {
+    const facts = readSignedRequest(proof, { challenge, request, at: clock(), isFipsOnly: sts.isFipsOnly });
+    const answer = await sts.ask(facts, { challenge, request, sourceIp });
     const { region, partition } = facts.host;
     const { account, arn, userId } = readCaller(answer, partition);
     // Checked when the token was made.

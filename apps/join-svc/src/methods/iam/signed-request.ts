@@ -33,30 +33,37 @@ export interface CallerProof {
 
 interface Expected {
   readonly challenge: string;
-  /** SHA-256 of the joiner's public key, hex. */
-  readonly key: string;
+  /** Digest of the request to join. */
+  readonly request: string;
   readonly at: Date;
+  /** Whether only hosts that are validated by FIPS 140 will do. */
+  readonly isFipsOnly: boolean;
 }
 
 /**
  * Reads the facts out of a signed request. Whatever a joiner could choose that is not one of these facts must be exactly what it is
  * always; so the request that is sent can be built from the facts, and is the one that was signed.
  */
-export function readSignedRequest(request: SignedRequest, { challenge, key, at }: Expected): CallerProof {
-  const host = readUrl(request);
-  const headers = readHeaders(request.headers);
+export function readSignedRequest(
+  signed: SignedRequest,
+  { challenge, request, at, isFipsOnly }: Expected,
+): CallerProof {
+  const host = readUrl(signed);
+  if (isFipsOnly && !host.isFips)
+    throw refused('the URL', 'is not that of a FIPS host, and only those will do');
+  const headers = readHeaders(signed.headers);
   demand(headers, 'host', host.host);
   demand(headers, 'accept', callerIdentity.accept);
   demand(headers, 'content-type', callerIdentity.contentType);
   demand(headers, callerIdentity.challengeHeader, challenge);
-  demand(headers, callerIdentity.keyHeader, key);
+  demand(headers, callerIdentity.requestHeader, request);
   const date = readDate(headers.get('x-amz-date') ?? '', at);
   const token = headers.get('x-amz-security-token');
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw refused('X-Amz-Security-Token', 'is malformed');
   const hasToken = token !== undefined;
-  const signed = readAuthorization(headers.get('authorization') ?? '', { host, date, hasToken });
-  return { host, date, ...signed, ...(hasToken ? { token } : {}) };
+  const credential = readAuthorization(headers.get('authorization') ?? '', { host, date, hasToken });
+  return { host, date, ...credential, ...(hasToken ? { token } : {}) };
 }
 
 function readUrl({ method, url, body }: SignedRequest): StsHost {

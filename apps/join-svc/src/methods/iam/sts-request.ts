@@ -4,7 +4,7 @@ import type { CallerProof } from './signed-request.ts';
 /** The request to STS that a proof stands for: built from its facts, nothing is copied. */
 export function stsRequestOf(
   { host, accessKeyId, date, signature, token }: CallerProof,
-  { challenge, key }: { readonly challenge: string; readonly key: string },
+  { challenge, request }: { readonly challenge: string; readonly request: string },
 ): { readonly headers: Record<string, string>; readonly body: string } {
   const scope = `${accessKeyId}/${date.slice(0, 8)}/${host.region}/sts/aws4_request`;
   const signedHeaders = signedHeadersOf({ hasToken: token !== undefined }).join(';');
@@ -16,7 +16,7 @@ export function stsRequestOf(
       'x-amz-date': date,
       ...(token === undefined ? {} : { 'x-amz-security-token': token }),
       [callerIdentity.challengeHeader]: challenge,
-      [callerIdentity.keyHeader]: key,
+      [callerIdentity.requestHeader]: request,
       authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`,
     },
     body: callerIdentity.body,
