@@ -165,6 +165,17 @@ describe('tctl inventory', () => {
     ).toHaveLength(3);
   });
 
+  test('ls says which agents are locked, by what and why', async () => {
+    const spec = { target: { server_id: 'a1' }, message: 'stolen' };
+    plane.resources.set('lock/l1', { kind: 'lock', version: 'v2', metadata: { name: 'l1' }, spec });
+    const { out, err } = await run(['inventory', 'ls']);
+    expect(err).toBe('a1 is locked by lock/l1: stolen\n');
+    expect(out).not.toContain('stolen');
+    const agents = JSON.parse((await run(['inventory', 'ls', '--format=json'])).out) as object[];
+    plane.resources.delete('lock/l1');
+    expect(agents).toMatchObject([{ agentId: 'a1', lock: 'l1', lockMessage: 'stolen' }, { agentId: 'b2' }]);
+  });
+
   test.each([
     ['told', 'has closed its connections'],
     ['pending', 'CANNOT BE REACHED NOW'],

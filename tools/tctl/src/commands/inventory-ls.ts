@@ -1,5 +1,6 @@
 import { command, formatOf, jsonText, list, on, tableText, text, textOr } from '@postern/cli';
 import { type Agent, orNone } from '../inventory/agent.ts';
+import { agentLocks } from '../inventory/agent-locks.ts';
 import { compareVersions } from '../inventory/compare-versions.ts';
 
 export const inventoryLs = command({
@@ -18,12 +19,18 @@ export const inventoryLs = command({
   },
   async run(context, { flags }) {
     const format = formatOf(flags.format, ['text', 'json']);
-    const all = await (await context.api()).inventory.agents({ connected: flags.connected });
+    const api = await context.api();
+    const all = await api.inventory.agents({ connected: flags.connected });
+    const locks = await agentLocks(api);
     const agents = all
       .filter((agent) => isWanted(agent, flags))
+      .map((agent) => ({ ...agent, ...locks.get(agent.agentId) }))
       .toSorted((a, b) => a.agentId.localeCompare(b.agentId));
     if (format === 'json') context.terminal.write(jsonText(agents));
     else context.terminal.print(tableText({ columns, rows: agents.map(rowOf) }));
+    for (const { agentId, lock, lockMessage } of agents)
+      if (lock)
+        context.terminal.note(`${agentId} is locked by lock/${lock}${lockMessage ? `: ${lockMessage}` : ''}`);
   },
 });
 
