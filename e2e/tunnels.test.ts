@@ -1,3 +1,4 @@
+import { globSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import {
 } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { recordedTimes } from './support/streams/audit.ts';
 import { type Caller, startLoad } from './support/tunnels/load.ts';
 import { socketsOf } from './support/tunnels/sockets-of.ts';
 import { startTunnelAgent } from './support/tunnels/start-agent.ts';
@@ -64,6 +66,12 @@ describe('agents that can only dial out, through a proxy, and two edges behind o
   const logOf = (name: string) => readFile(join(folder, `${name}.log`), 'utf8');
   const tunnelsOf = async (name: string) =>
     [...(await logOf(name)).matchAll(/opened a tunnel edge=(\S+)/g)].map(([, edge]) => edge!);
+
+  /** What lies in the journals of the edges. */
+  const journalBytes = () =>
+    globSync(join(folder, 'kube-proxy-*', 'facts', '*', '*.journal'))
+      .map((file) => statSync(file).size)
+      .reduce((sum, size) => sum + size, 0);
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'postern-tunnels-'));
@@ -180,5 +188,25 @@ describe('agents that can only dial out, through a proxy, and two edges behind o
     await answers(edges()[0]!, 'far');
     stack.process('kube-proxy', 1).thaw();
     await answers(edges()[1]!, 'far');
+  });
+
+  test('serve while the bus is away, and each request is recorded once when it is back', async () => {
+    const load = startLoad(edges(), pathOf('far', '/api/v1/namespaces/default'), caller);
+    await until('the load runs', () => load.answered() > 50);
+    await stack.kill9('nats');
+    const [before, journalled] = [load.answered(), journalBytes()];
+    await until('it goes on', () => load.answered() > before + 500);
+    expect(await stack.admin.kubectl(['get', 'configmaps'])).toMatchObject({ code: 0, stderr: '' });
+    expect(journalBytes() - journalled).toBeGreaterThan(500 * 300);
+    await stack.revive('nats');
+    const { failed, requestIds } = await load.stop();
+    expect(failed).toEqual([]);
+    await until(
+      'everything is recorded',
+      async () => (await recordedTimes(stack.postgres, requestIds)).size === requestIds.length,
+      { withinMs: 60_000, everyMs: 500 },
+    );
+    const times = await recordedTimes(stack.postgres, requestIds);
+    expect([...times.values()].filter((count) => count !== 1)).toEqual([]);
   });
 });

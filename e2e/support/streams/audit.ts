@@ -34,6 +34,25 @@ export async function auditedRequests(postgres: Postgres, user: string): Promise
   }
 }
 
+/** How often each of some requests is recorded; those that are not are left out. */
+export async function recordedTimes(
+  postgres: Postgres,
+  requestIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ id: string; times: number }>(
+      `select data ->> 'requestId' as id, count(*)::int as times from inventory.es_event
+       where type = 'KubeRequestAudited' and data ->> 'requestId' = any($1) group by 1`,
+      [requestIds],
+    );
+    return new Map(rows.map(({ id, times }) => [id, times]));
+  } finally {
+    await client.end();
+  }
+}
+
 /** A line of the API server's own audit log. */
 export interface ApiServerRequest {
   readonly verb: string;

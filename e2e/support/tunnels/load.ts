@@ -6,6 +6,8 @@ export interface LoadReport {
   /** Requests that were begun and not answered with 200. */
   readonly failed: readonly string[];
   readonly slowestMs: number;
+  /** Under which the edges record what they answered with 200. */
+  readonly requestIds: readonly string[];
 }
 
 /** How to reach clusters through an edge as somebody. */
@@ -31,14 +33,22 @@ const timeoutMs = 20_000;
  */
 export function startLoad(origins: readonly string[], path: string, caller: Caller): Load {
   const agent = new Agent({ ...caller, keepAlive: true, checkServerIdentity: () => undefined });
-  const seen = { answered: 0, failed: [] as string[], slowestMs: 0, isOver: false };
+  const seen = {
+    answered: 0,
+    failed: [] as string[],
+    slowestMs: 0,
+    requestIds: [] as string[],
+    isOver: false,
+  };
   const work = async (at: number) => {
     for (let turn = at; !seen.isOver; turn += 1) {
       const begun = performance.now();
       try {
-        const { status, text } = await get(agent, new URL(path, origins[turn % origins.length]));
-        if (status === 200) seen.answered += 1;
-        else seen.failed.push(`${status} ${text.slice(0, 300)}`);
+        const { status, text, requestId } = await get(agent, new URL(path, origins[turn % origins.length]));
+        if (status === 200) {
+          seen.answered += 1;
+          seen.requestIds.push(requestId);
+        } else seen.failed.push(`${status} ${text.slice(0, 300)}`);
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         if (code === 'ECONNREFUSED') await new Promise((resolve) => setTimeout(resolve, 20));
@@ -59,12 +69,19 @@ export function startLoad(origins: readonly string[], path: string, caller: Call
   };
 }
 
-function get(agent: Agent, url: URL): Promise<{ status: number; text: string }> {
+interface GotAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly requestId: string;
+}
+
+function get(agent: Agent, url: URL): Promise<GotAnswer> {
   return new Promise((resolve, reject) => {
     const asked = request(url, { agent, timeout: timeoutMs }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      const requestId = String(response.headers['postern-request-id']);
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text, requestId }));
       response.once('error', reject);
     });
     asked.once('timeout', () => asked.destroy(new Error('no answer in time')));
