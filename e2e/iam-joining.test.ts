@@ -64,6 +64,7 @@ describe('the guide on joining by AWS IAM', () => {
   let aws: AwsRig;
   let plane: AllInOne;
   const agents: RunningProcess[] = [];
+  let starts = 0;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'postern-iam-'));
@@ -96,9 +97,13 @@ describe('the guide on joining by AWS IAM', () => {
   }
 
   /** Starts the process of the guide until it is ready; answers its id in the inventory. */
-  async function startAgent(name: string, env: Record<string, string>): Promise<string> {
+  async function startAgent(
+    name: string,
+    env: Record<string, string>,
+    says = 'joined the control plane',
+  ): Promise<string> {
     const agent = startProcess({
-      name,
+      name: `${name}-${(starts += 1)}`,
       command: join(root, 'bin', 'postern'),
       args: ['start', '-c', await configuration(name)],
       env: place(env),
@@ -110,6 +115,7 @@ describe('the guide on joining by AWS IAM', () => {
       const log = await readFile(agent.logFile, 'utf8');
       return log.includes('postern is ready') && log;
     });
+    expect(ready).toContain(says);
     expect(ready).toContain('ssh_service joined and is in the inventory; Postern does not serve SSH');
     return until(`${name} is online`, async () => {
       const listed = await plane.admin.must('tctl', ['inventory', 'ls', '--connected', '--format=json']);
@@ -146,7 +152,7 @@ describe('the guide on joining by AWS IAM', () => {
     ]);
     await Promise.all(agents.splice(0).map((agent) => agent.stop()));
     await plane.admin.must('tctl', ['rm', 'token/iam-token']);
-    expect(await startAgent('by-variables', {})).toBe(id);
+    expect(await startAgent('by-variables', {}, 'resumed the stored identity')).toBe(id);
     expect(aws.stsCalls).toHaveLength(1);
     await plane.admin.must('tctl', ['create', '-f', 'token.yaml']);
   });
