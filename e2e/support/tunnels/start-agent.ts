@@ -10,20 +10,19 @@ export interface AgentOptions {
   readonly stack: SeparateStack;
   /** host:port, which need not be known to anybody but the proxy. */
   readonly proxyServer: string;
-  /** `HTTPS_PROXY`. */
-  readonly httpsProxy: string;
+  /** `HTTPS_PROXY`; none where the address is reached without one. */
+  readonly httpsProxy?: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 /** Starts `postern start` for an agent with a token of its own. */
 export async function startTunnelAgent(options: AgentOptions): Promise<RunningProcess> {
-  const { name, folder, stack, proxyServer, httpsProxy, labels } = options;
+  const { name, folder, stack, proxyServer, labels } = options;
   const token = `a-token-for-the-agent-${name}`;
   await stack.admin.must('tctl', ['tokens', 'add', '--type=kube', `--value=${token}`]);
   const pin = /sha256:[0-9a-f]{64}/.exec(await stack.admin.must('tctl', ['status']))?.[0];
   const dataDir = join(folder, name);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const file = join(folder, `${name}.yaml`);
   const config = {
     version: 'v3',
     teleport: {
@@ -38,15 +37,20 @@ export async function startTunnelAgent(options: AgentOptions): Promise<RunningPr
     ssh_service: { enabled: 'no' },
     kubernetes_service: { enabled: 'yes', allow_loopback: true, resources: [{ labels }] },
   };
-  await writeFile(file, stringify(config), { mode: 0o600 });
+  await writeFile(join(folder, `${name}.yaml`), stringify(config), { mode: 0o600 });
+  return runTunnelAgent(options);
+}
+
+/** Starts one that was started before, with what its folder holds. */
+export function runTunnelAgent({ name, folder, stack, httpsProxy }: AgentOptions): RunningProcess {
   return startProcess({
     name,
     command: join(root, 'bin', 'postern'),
-    args: ['start', '-c', file],
+    args: ['start', '-c', join(folder, `${name}.yaml`)],
     env: {
       PATH: stack.admin.env['PATH'] ?? '',
-      HOME: dataDir,
-      HTTPS_PROXY: httpsProxy,
+      HOME: join(folder, name),
+      ...(httpsProxy === undefined ? {} : { HTTPS_PROXY: httpsProxy }),
       POSTERN_HEARTBEAT_INTERVAL: '2s',
     },
     cwd: folder,
