@@ -1,7 +1,6 @@
 import { agentSubjects, carrierOf } from '@postern/contracts';
-import { messageOf } from '@postern/core';
+import { messageOf, sha256Hex } from '@postern/core';
 import type { Logger } from '@postern/telemetry';
-import { idOf } from './frames.ts';
 
 /** The part of the bus that facts need. The message is a `FactBatch` as JSON. */
 export interface DurablePublisher {
@@ -133,7 +132,8 @@ export class FactQueue<Source> implements AsyncDisposable {
     try {
       const subject = agentSubjects.fact(this.#deps.agentId, carrier);
       const message = Buffer.from(`{"facts":[${texts.join(',')}]}`);
-      await this.#deps.bus.publishDurable(subject, message, { msgId: idOf(texts[0]!) });
+      // Of all that is in it: after a crash the same facts travel again, but with others, which the bus must not take for known.
+      await this.#deps.bus.publishDurable(subject, message, { msgId: sha256Hex(message) });
       this.#backlog -= texts.length;
       this.#retryMs = 0;
       this.#deps.acknowledged(sources);
