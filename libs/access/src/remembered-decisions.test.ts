@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { remembered } from './remembered-decisions.ts';
 
@@ -27,4 +28,19 @@ test('what does not fit any more is decided again', () => {
       if (isSeen('n', String(at)) !== (at % 2 === 0)) expect.unreachable(`${at} is decided wrongly`);
     }
   }
+});
+
+test('the order in which objects come is of no account', () => {
+  const names = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { maxLength: 40 });
+  fc.assert(
+    fc.property(names, (asked) => {
+      const decided: string[] = [];
+      const isSeen = remembered((_, name) => {
+        decided.push(name);
+        return name < 'd';
+      });
+      expect(asked.map((name) => isSeen('n', name))).toEqual(asked.map((name) => name < 'd'));
+      expect(decided).toEqual([...new Set(asked)]);
+    }),
+  );
 });

@@ -49,7 +49,7 @@ export function compileFilter(filter: ResourceFilter): ObjectFilter {
   return passes;
 }
 
-const maxCheapPatterns = 16;
+const maxCheapPatterns = 2;
 
 /** A set of (namespace pattern, name pattern) pairs. */
 export class ScopeIndex {

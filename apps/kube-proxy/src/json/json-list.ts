@@ -21,8 +21,8 @@ const maxDepth = 10_000;
 
 /**
  * Filters a list as it streams by: typed lists and PartialObjectMetadataList by `items`, Table by `rows`. Each element is
- * decided as soon as its name is read, and its bytes are then passed on or dropped as they come; so memory grows neither with
- * the list nor with an object. Of the list's own members only those go on that every client knows.
+ * decided as soon as its name is read, and its bytes are then passed on or dropped, a few hundred kilobytes at a time; so memory
+ * grows neither with the list nor with an object. Of the list's own members only those go on that every client knows.
  *
  * Each step reads from a position and returns the next one, or -1 when it needs more bytes; everything before the position is
  * done with.
@@ -47,7 +47,7 @@ export class JsonListFilter implements BodyFilter {
 
   push(chunk: Buffer): Buffer | undefined {
     this.#reader.push(chunk);
-    return this.#out.take();
+    return this.#out.takeMuch(chunk.length);
   }
 
   end(): Buffer | undefined {
