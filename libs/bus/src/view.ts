@@ -86,6 +86,8 @@ class LiveView implements View {
   #subscriptions: { unsubscribe(): void }[] = [];
   #isOpen = false;
   #isReady = false;
+  #failures = 0;
+  #retry = new AbortController();
   #stale = Promise.withResolvers<void>();
   #lastContact: Date;
 
@@ -128,17 +130,16 @@ class LiveView implements View {
   }
 
   async #run(): Promise<void> {
-    let failures = 0;
     let since = 0;
     while (!this.#ended.signal.aborted) {
       try {
         await this.#synchronize();
-        failures = 0;
+        this.#failures = 0;
         await this.#untilStale();
       } catch (error) {
-        failures += 1;
-        if (failures === 1) since = performance.now();
-        await this.#waitAfter(error, failures, since);
+        this.#failures += 1;
+        if (this.#failures === 1) since = performance.now();
+        await this.#waitAfter(error, this.#failures, since);
       }
     }
   }
@@ -163,7 +164,7 @@ class LiveView implements View {
     const subjects = kinds.map((kind) => liveViewSubject(this.hash, kind));
     const onError = () => {
       this.#unsubscribe();
-      this.#reconnected();
+      this.#missed();
     };
     this.#subscriptions = subjects.map((subject) =>
       this.#bus.subscribe(subject, { onError }, (message) => this.#live(message)),
@@ -224,9 +225,17 @@ class LiveView implements View {
     this.#options.onReady?.();
   }
 
-  #reconnected(): void {
+  #missed(): void {
     this.#reading.reconnected();
     this.#stale.resolve();
+  }
+
+  #reconnected(): void {
+    this.#missed();
+    // What failed while the bus was away says nothing about now.
+    this.#failures = 0;
+    this.#retry.abort();
+    this.#retry = new AbortController();
   }
 
   async #untilStale(): Promise<void> {
@@ -245,7 +254,7 @@ class LiveView implements View {
     const level = NoResponder.is(cause) && isEarly ? 'debug' : 'warn';
     if (!this.#ended.signal.aborted) this.#log(level, 'a view cannot be read yet', cause);
     const ms = Math.min(100 * 2 ** failures, 5000) * (0.5 + Math.random());
-    await delay(ms, this.#ended.signal).catch(() => {});
+    await delay(ms, AbortSignal.any([this.#ended.signal, this.#retry.signal])).catch(() => {});
   }
 
   #log(level: 'debug' | 'warn', text: string, error: unknown): void {
