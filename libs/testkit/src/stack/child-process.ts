@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** A process of the product under test: started, watched and stopped by pid. */
@@ -18,6 +19,8 @@ export interface RunningProcess {
   thaw(): void;
   /** How it ended; undefined while it runs. */
   outcome(): number | NodeJS.Signals | undefined;
+  /** The last lines of its log: the file itself may be gone when somebody asks why. */
+  lastWords(): Promise<string>;
 }
 
 /** What to run. */
@@ -31,6 +34,8 @@ export interface ProcessSpec {
   /** Signals go to the whole process group, as those of a terminal do. */
   readonly group?: boolean;
 }
+
+const lastLines = 20;
 
 /** Starts a process whose output goes to `<logDir>/<name>.log`. */
 export function startProcess(spec: ProcessSpec): RunningProcess {
@@ -62,6 +67,10 @@ export function startProcess(spec: ProcessSpec): RunningProcess {
     freeze: () => send('SIGSTOP'),
     thaw: () => send('SIGCONT'),
     outcome: () => child.exitCode ?? child.signalCode ?? undefined,
+    async lastWords() {
+      await new Promise((resolve) => log.write('', resolve));
+      return (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-lastLines).join('\n');
+    },
   };
 }
 

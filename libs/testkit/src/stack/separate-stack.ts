@@ -238,7 +238,7 @@ class Processes implements AsyncDisposable {
       },
     );
     const ended = started.outcome();
-    if (ended !== undefined) throw new Error(`${name} ended with ${ended}: see ${started.logFile}`);
+    if (ended !== undefined) throw new Error(`${name} ended with ${ended}:\n${await started.lastWords()}`);
   }
 
   async isReady(name: string): Promise<boolean> {
