@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '@postern/lab';
+import type { BareProxyPlan } from './bare-proxy.ts';
 import { type BenchCluster, registerBenchCluster } from './bench-cluster.ts';
 import { startBenchStack } from './bench-stack.ts';
 import { cpuSeconds } from './cpu.ts';
@@ -16,6 +19,8 @@ type Protocol = LoadPlan['protocol'];
 
 interface Sides {
   readonly nginx: Side;
+  /** A proxy on Node that decides nothing and records nothing. */
+  readonly bare: Side;
   /** The edge with the kube role in the same process. */
   readonly edge: Side;
   /** The edge and an agent behind its tunnel, both processes together. */
@@ -39,6 +44,7 @@ export async function benchDataPath(folder: string, scope: AsyncDisposableStack)
   const cluster = await registerBenchCluster(stack, folder, scope);
   const sides = {
     nginx: await nginxBefore(cluster, folder, scope),
+    bare: await bareProxyBefore(cluster, scope),
     edge: cluster.edge,
     far: await startFarAgent(stack, folder, cluster, scope),
   };
@@ -76,9 +82,32 @@ async function nginxBefore(
   return { ...direct, origin: `https://127.0.0.1:${port}`, pids: nginx.workerPids };
 }
 
+async function bareProxyBefore(
+  { server, client, caFile, direct }: BenchCluster,
+  scope: AsyncDisposableStack,
+): Promise<Side> {
+  const plan: BareProxyPlan = {
+    port: await freePort(),
+    origin: direct.origin,
+    certFile: server.cert,
+    keyFile: server.key,
+    clientCertFile: client.cert,
+    clientKeyFile: client.key,
+    caFile,
+  };
+  const program = join(import.meta.dirname, 'bare-proxy.ts');
+  const proxy = spawn(process.execPath, [program, JSON.stringify(plan)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  scope.defer(() => void proxy.kill('SIGTERM'));
+  await once(proxy.stdout, 'data');
+  return { ...direct, origin: `https://127.0.0.1:${plan.port}`, pids: [proxy.pid!] };
+}
+
 async function compareSmall(sides: Sides, protocol: Protocol, limit: number): Promise<Measured[]> {
   const load = { path: small, requests: 5000 };
-  const [nginx, edge, far] = await costs([sides.nginx, sides.edge, sides.far], protocol, load);
+  const all = [sides.nginx, sides.edge, sides.far, sides.bare];
+  const [nginx, edge, far, bare] = await costs(all, protocol, load);
   const ratio = edge!.microseconds / nginx!.microseconds;
   const farRatio = far!.microseconds / edge!.microseconds;
   return [
@@ -87,6 +116,10 @@ async function compareSmall(sides: Sides, protocol: Protocol, limit: number): Pr
       figure: `${told(edge!)} (nginx ${nginx!.microseconds.toFixed(0)}), ${ratio.toFixed(2)}×`,
       target: `≤ ${limit}× nginx`,
       met: ratio <= limit && edge!.result.failed === 0,
+    },
+    {
+      path: `GET 2 kB, ${protocol}, a bare proxy on Node`,
+      figure: `${told(bare!)}, ${(bare!.microseconds / nginx!.microseconds).toFixed(2)}× nginx; the edge is at ${(edge!.microseconds / bare!.microseconds).toFixed(2)}× this`,
     },
     {
       path: `GET 2 kB, ${protocol}, edge, tunnel and agent`,
