@@ -1,5 +1,6 @@
 import { eventRoutes } from '@postern/event-routes';
 import type { Route } from '@postern/http';
+import { agentsOfTokenRoute } from './agents/agents-of-token.ts';
 import { revokeAgentRoute } from './agents/revoke-agent.ts';
 import { selfRoute } from './agents/self.ts';
 import { statusRoute, trustRoute } from './authorities/routes.ts';
@@ -22,6 +23,7 @@ export const routes: readonly Route<JoinDeps>[] = [
   meRoute,
   revokeAgentRoute,
   selfRoute,
+  agentsOfTokenRoute,
   ...eventRoutes<JoinDeps>({
     context: 'join',
     may: (verb) => may(verb, 'event'),

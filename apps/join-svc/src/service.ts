@@ -22,7 +22,7 @@ import { writeCaFile } from './files.ts';
 import { busAccessIssuer } from './bus/bus-access.ts';
 import { ownCredentialLifeMs, ownSelectors } from './bus/own-access.ts';
 import { isRevoked } from './agents/revoke-agent.ts';
-import { keepRevocations } from './bus/revocations.ts';
+import { keepRevocations, type RevocationDeps } from './bus/revocations.ts';
 import { sayGoodbye } from './bus/say-goodbye.ts';
 import { JoinLimiter } from './joins/limiter.ts';
 import { tokenList, type TokenView } from './joins/tokens.ts';
@@ -88,11 +88,11 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
   await writeFiles({ store, certifier, clock, jobs, by: spiffeId(held.current().principal) }, config);
   opening.use(await keepBus({ bus, jobs, telemetry }, config));
   opening.use(startRelay({ store, target: eventStreamTarget(bus, 'join'), telemetry }));
-  const revocations = opening.use(keepRevocations({ store, operator: deps.operator, telemetry, clock }));
+  const views = opening.use(openViews({ bus, agentId, clock }, config));
+  const revocations = opening.use(keepRevocations({ ...deps, operator: deps.operator, ...locksOf(views) }));
   const parking = opening.use(openParking({ store, telemetry }));
   const events = openEventDesk({ store, bus, parking });
   const methods = opening.use(await openMethodDeps({ clock, telemetry }, config));
-  const views = opening.use(openViews({ bus, agentId, clock }, config));
   const server = opening.use(
     httpServer<JoinDeps>({
       identity: held,
@@ -155,6 +155,14 @@ async function keepBus(
 
 interface Views extends AsyncDisposable {
   readonly known: Pick<JoinDeps, 'tokens' | 'policy' | 'policyReady'>;
+}
+
+/** Whom the bus must refuse because of locks. */
+function locksOf({ known: { policy, policyReady } }: Views): Pick<RevocationDeps, 'locked' | 'onLock'> {
+  return {
+    locked: () => (policyReady() ? policy.lockedAgents() : undefined),
+    onLock: (listener) => policy.onChange(({ kind }) => (kind === 'lock' ? listener() : undefined)),
+  };
 }
 
 /** What is known of tokens, roles and users. */

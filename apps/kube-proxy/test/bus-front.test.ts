@@ -33,8 +33,8 @@ describe('the bus on the public port', () => {
     const { key, certificate: cert } = (await rig.pki.held(id, roles)).current();
     return { key, cert };
   };
-  const connect = async (id: string) => {
-    const held = await rig.pki.held(id, ['Kube']);
+  const connect = async (id: string, joinToken?: string) => {
+    const held = await rig.pki.held(id, ['Kube'], undefined, joinToken);
     const tls = () => clientTls(held, { expect: { type: 'svc' } });
     return connectBus({
       servers: `wss://127.0.0.1:${rig.port}/v1/bus`,
@@ -86,6 +86,21 @@ describe('the bus on the public port', () => {
     expect(await raw(rig, client, request())).toMatch(/^HTTP\/1.1 429 /);
     for (const socket of open) socket.destroy();
     await expect.poll(() => raw(rig, client, request()), { timeout: 5000 }).toMatch(/^HTTP\/1.1 101 /);
+  });
+
+  test.each([
+    ['an agent', { server_id: 'a6' }],
+    ['the token by which it joined', { join_token: `sha256:${'ab'.repeat(32)}` }],
+  ])('is cut by a lock on %s, and open again when that is gone', async (_, target) => {
+    await using locked = await connect('a6', 'ab'.repeat(32));
+    await using other = await connect('a7');
+    rig.lock('l1', { target });
+    await until(() => !locked.isConnected, 'it is cut');
+    await expect(connect('a6', 'ab'.repeat(32))).rejects.toThrow();
+    await other.flush();
+    rig.unlock('l1');
+    await using again = await connect('a6', 'ab'.repeat(32));
+    await again.flush();
   });
 
   test('has no other path and is not there where no NATS server is named', async () => {

@@ -240,6 +240,29 @@ describe('an edge', () => {
   });
 });
 
+describe('a lock', () => {
+  const token = 'ab'.repeat(32);
+
+  test.each([
+    ['an agent', { server_id: 'a1' }],
+    ['the token by which it joined', { join_token: `sha256:${token}` }],
+  ])('on %s ends its tunnels and keeps it out until it is gone', async (_, target) => {
+    const edge = await rig.edge('e1');
+    const agent = await rig.agent('a1', [edge], { joinToken: token });
+    const other = await rig.agent('a2', [edge], { joinToken: 'cd'.repeat(32) });
+    await reached(edge, agent, 'here');
+    await reached(edge, other, 'here');
+    rig.lock(edge, target);
+    await reached(edge, agent, undefined);
+    const refusals = () => rig.telemetry.lines.filter((line) => line.includes('is locked')).length;
+    await until(() => refusals() > 1, 'it was refused again', 10_000);
+    expect(edge.tunnels.reach.placeOf('a1')).toBeUndefined();
+    expect((await ask(edge, 'a2')).text).toBe('a2');
+    rig.lock(edge);
+    await reached(edge, agent, 'here');
+  });
+});
+
 describe('the tunnel port', () => {
   const dial = async (
     edge: TestEdge,

@@ -19,6 +19,7 @@ const lockable: Readonly<Record<AccessLock['target']['field'], string>> = {
   role: 'role',
   session: 'session',
   server_id: 'agent',
+  join_token: 'join token',
   kube_cluster: 'Kubernetes cluster',
 };
 

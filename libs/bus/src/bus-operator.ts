@@ -86,17 +86,16 @@ export class BusOperator implements AsyncDisposable {
   /**
    * Makes these the revoked users of the account, and no others. The server closes their connections and refuses what they
    * present. What is written for each is the end of its last credential, not this moment: a credential that is being signed
-   * now, for a request that came before, is of a later time.
+   * now, for a request that came before, is of a later time. With `keepOthers` those that are revoked already stay so.
    */
-  async setRevoked(users: RevokedUsers): Promise<void> {
+  async setRevoked(users: RevokedUsers, { keepOthers = false } = {}): Promise<void> {
     const current = await this.#account();
-    const revocations = Object.fromEntries(
-      [...users]
-        .toSorted(([one], [other]) => (one < other ? -1 : 1))
-        .map(([key, end]) => [key, Math.ceil(end.getTime() / 1000)]),
-    );
     const nats = (current['nats'] ?? {}) as JsonObject;
-    if (JSON.stringify(nats['revocations'] ?? {}) === JSON.stringify(revocations)) return;
+    const before = isPlainObject(nats['revocations']) ? nats['revocations'] : {};
+    const ends = [...users].map(([key, end]) => [key, Math.ceil(end.getTime() / 1000)] as const);
+    const all = [...Object.entries(keepOthers ? before : {}), ...ends];
+    const revocations = Object.fromEntries(all.toSorted(([one], [other]) => (one < other ? -1 : 1)));
+    if (JSON.stringify(before) === JSON.stringify(revocations)) return;
     await this.#update({ ...current, nats: { ...nats, revocations } });
   }
 

@@ -1,4 +1,5 @@
 import type {
+  AgentsOfTokenReply,
   AgentView,
   KubeServerView,
   MeReply,
@@ -50,6 +51,8 @@ export interface Api extends AsyncDisposable {
   };
   /** Ends what an agent may do, at once. */
   revokeAgent(agentId: string, message?: string): Promise<RevokeReply>;
+  /** Ids of the agents that joined by a token, given by the SHA-256 of its name, hex. */
+  agentsOfToken(tokenId: string): Promise<string[]>;
   status(): Promise<StatusReply>;
   me(): Promise<MeReply>;
   /** A certificate for another user: needs the right to create user certificates. */
@@ -84,6 +87,7 @@ export function openApi(options: TransportOptions): Api {
         'the revoked agent',
         ['agentId', 'bus', 'credentialsEnd'],
       ),
+    agentsOfToken: (tokenId) => agentsOfToken(get, tokenId),
     status: async () =>
       read<StatusReply>(await get('/v1/status'), 'the cluster', ['clusterName', 'version', 'caPins']),
     me: async () =>
@@ -101,6 +105,18 @@ const certificateAnswer = [
   'a certificate',
   ['user', 'clusterName', 'certificate', 'hostCa', 'notAfter'],
 ] as const;
+
+/** Page after page. */
+async function agentsOfToken(get: (path: string) => Promise<unknown>, tokenId: string): Promise<string[]> {
+  const all: string[] = [];
+  for (;;) {
+    const after = all.length === 0 ? '' : `?after=${encodeURIComponent(all.at(-1)!)}`;
+    const body = await get(`/v1/agents/by-token/${encodeURIComponent(tokenId)}${after}`);
+    const page = read<AgentsOfTokenReply>(body, 'the agents of a token', ['agentIds', 'isLast']);
+    all.push(...page.agentIds);
+    if (page.isLast || page.agentIds.length === 0) return all;
+  }
+}
 
 function inventoryApi(get: (path: string) => Promise<unknown>): Api['inventory'] {
   return {

@@ -72,6 +72,7 @@ export {
   MeReply,
   publicBusPath,
   RenewRequest,
+  AgentsOfTokenReply,
   RevokeReply,
   RevokeRequest,
   SelfReply,
@@ -220,12 +221,14 @@ export { type AwsRule } from './kinds/token-aws.ts';
 export { type KubernetesJoin } from './kinds/token-kubernetes.ts';
 export { userKind, type UserSpec } from './kinds/user.ts';
 export {
+  lockedToken,
   lockKind,
   type LockSpec,
   type LockTarget,
   type LockTargetField,
   lockTargetOf,
   lockTargets,
+  tokenIdOf,
 } from './kinds/lock.ts';
 export { type AddressClass, addressClass } from './network-address.ts';
 export {

@@ -1,6 +1,6 @@
 import { isPlainObject, isUuid } from '@postern/core';
 import { InvalidStatement, type Peer, signStatement, type StatementSigner, verifyStatement } from './jws.ts';
-import type { Principal } from './principal.ts';
+import { isTokenId, type Principal } from './principal.ts';
 import { parseSpiffeId, spiffeId } from './spiffe-id.ts';
 
 /** The services that take assertions. */
@@ -47,10 +47,11 @@ export async function verifyAssertion(
   return { principal, requestId: rid, sourceIp: ip };
 }
 
-function callerClaims({ session, generation, roles, notAfter, fingerprint }: Principal) {
+function callerClaims({ session, generation, joinToken, roles, notAfter, fingerprint }: Principal) {
   return {
     ...(session === undefined ? {} : { session }),
     ...(generation === undefined ? {} : { generation }),
+    ...(joinToken === undefined ? {} : { joinToken }),
     roles: [...roles],
     notAfter: notAfter.toISOString(),
     fingerprint,
@@ -60,10 +61,11 @@ function callerClaims({ session, generation, roles, notAfter, fingerprint }: Pri
 function principalFrom(sub: string, caller: unknown): Principal {
   const name = parseSpiffeId(sub);
   if (!name || !isPlainObject(caller)) throw InvalidStatement('assertion');
-  const { session, generation, roles, notAfter, fingerprint } = caller;
+  const { session, generation, joinToken, roles, notAfter, fingerprint } = caller;
   const isComplete =
     (session === undefined || (typeof session === 'string' && isUuid(session))) &&
     (generation === undefined || Number.isSafeInteger(generation)) &&
+    (joinToken === undefined || (typeof joinToken === 'string' && isTokenId(joinToken))) &&
     Array.isArray(roles) &&
     roles.every((role) => typeof role === 'string') &&
     typeof notAfter === 'string' &&
@@ -74,6 +76,7 @@ function principalFrom(sub: string, caller: unknown): Principal {
     ...name,
     ...(session === undefined ? {} : { session }),
     ...(generation === undefined ? {} : { generation: generation as number }),
+    ...(joinToken === undefined ? {} : { joinToken }),
     roles,
     notAfter: new Date(notAfter),
     fingerprint,

@@ -26,6 +26,8 @@ export interface CertificateSpec {
   readonly notAfter: Date;
   readonly session?: string;
   readonly generation?: number;
+  /** SHA-256 of the name of the token that let an agent or service in, hex. */
+  readonly joinToken?: string | undefined;
   readonly roles?: readonly string[];
   /** Names under which a server is reached; only for agents and services. */
   readonly dnsNames?: readonly string[];
@@ -74,11 +76,12 @@ export async function issueCertificate(authority: Authority, spec: CertificateSp
 }
 
 function namesOf(clusterName: string, spec: CertificateSpec): JsonGeneralName[] {
-  const { session, generation, roles = [], dnsNames = [], ipAddresses = [] } = spec;
+  const { session, generation, joinToken, roles = [], dnsNames = [], ipAddresses = [] } = spec;
   const uris = [
     spiffeId({ type: spec.type, id: spec.id, clusterName }),
     ...(session === undefined ? [] : [`urn:postern:session:${session}`]),
     ...(generation === undefined ? [] : [`urn:postern:generation:${generation}`]),
+    ...(joinToken === undefined ? [] : [`urn:postern:token:${joinToken}`]),
     ...roles.map((role) => `urn:postern:role:${role}`),
   ];
   return [

@@ -57,6 +57,7 @@ const specs: Record<PrincipalType, () => CertificateSpec> = {
     notAfter: later,
     generation: 3,
     roles: ['Kube', 'Discovery'],
+    joinToken: 'ab'.repeat(32),
   }),
   svc: () => ({ type: 'svc', id, publicKey, notAfter: later, generation: 1, roles: ['Proxy'] }),
 };
@@ -100,6 +101,7 @@ describe('a principal', () => {
       expect(principal).toMatchObject({ type, id: spec.id, clusterName: 'postern', roles: spec.roles ?? [] });
       expect(principal.session).toBe(spec.session);
       expect(principal.generation).toBe(spec.generation);
+      expect(principal.joinToken).toBe(spec.joinToken);
       expect(principal.notAfter).toEqual(later);
       expect(principal.fingerprint).toMatch(/^[0-9a-f]{64}$/);
     },
@@ -181,6 +183,7 @@ describe('crafted names', () => {
     ],
     ['a session that is no UUID', () => [alice, uri('urn:postern:session:x')]],
     ['roles on a user', () => [alice, aliceSession, uri('urn:postern:role:Auth')]],
+    ['a join token on a user', () => [alice, aliceSession, uri(`urn:postern:token:${'ab'.repeat(32)}`)]],
     ['a generation on a user', () => [alice, aliceSession, uri('urn:postern:generation:1')]],
     ['an unknown claim', () => [alice, aliceSession, uri('urn:postern:admin:yes')]],
     ['a foreign URI', () => [alice, aliceSession, uri('https://example.com')]],

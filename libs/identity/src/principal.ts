@@ -9,6 +9,8 @@ export interface Principal extends SpiffeName {
   readonly session?: string;
   /** Which certificate of an agent or service this is: 1 after joining, one more with each renewal. */
   readonly generation?: number;
+  /** SHA-256 of the name of the token by which an agent or service joined, hex: what a lock on that token is known by. */
+  readonly joinToken?: string;
   /** System roles of an agent or service: Kube, Discovery, Proxy, Auth. Empty for people and bots. */
   readonly roles: readonly string[];
   readonly notAfter: Date;
@@ -64,12 +66,14 @@ export function claimsOf(certificate: X509Certificate): Principal {
   if (!name) throw UntrustedCertificate('it does not name exactly one principal');
   const session = single(uris, 'session');
   const generation = single(uris, 'generation');
+  const joinToken = single(uris, 'token');
   const roles = valuesOf(uris, 'role');
-  checkClaims(name.type, { session, generation, roles, known: uris.length });
+  checkClaims(name.type, { session, generation, joinToken, roles, known: uris.length });
   return {
     ...name,
     ...(session === undefined ? {} : { session }),
     ...(generation === undefined ? {} : { generation: Number(generation) }),
+    ...(joinToken === undefined ? {} : { joinToken }),
     roles,
     notAfter: certificate.validToDate,
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
@@ -111,6 +115,11 @@ function checkValidity(certificate: X509Certificate, at: Date): void {
 // kind of name that we do not issue, means that somebody is trying to look like somebody else.
 const entryPattern = /^(?:DNS:[A-Za-z0-9._*-]+|IP Address:[0-9A-Fa-f.:]+|URI:[A-Za-z0-9:/._~%-]+)$/;
 
+/** Whether a text is the SHA-256 of a token's name, as certificates say it. */
+export function isTokenId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
+}
+
 function uriNames(subjectAltName: string): string[] {
   const entries = subjectAltName.split(', ');
   if (!entries.every((entry) => entryPattern.test(entry)))
@@ -132,21 +141,30 @@ function single(uris: readonly string[], claim: string): string | undefined {
 interface Claims {
   readonly session: string | undefined;
   readonly generation: string | undefined;
+  readonly joinToken: string | undefined;
   readonly roles: readonly string[];
   /** How many URIs there are in all: one that is neither the name nor a claim is refused. */
   readonly known: number;
 }
 
-function checkClaims(type: PrincipalType, { session, generation, roles, known }: Claims): void {
-  const counted = 1 + (session === undefined ? 0 : 1) + (generation === undefined ? 0 : 1) + roles.length;
+function checkClaims(type: PrincipalType, { known, roles, ...claims }: Claims): void {
+  const { session, generation, joinToken } = claims;
+  const single = [session, generation, joinToken].filter((claim) => claim !== undefined);
+  const counted = 1 + single.length + roles.length;
   if (counted !== known) throw UntrustedCertificate('it says something unknown');
   const isHost = authorityFor(type) === 'host';
   const hasSession = session !== undefined && isUuid(session);
   const hasGeneration = generation !== undefined && /^[1-9][0-9]{0,8}$/.test(generation);
+  const isTokenRight = joinToken === undefined || isTokenId(joinToken);
   const areRoles =
     new Set(roles).size === roles.length && roles.every((role) => /^[A-Z][A-Za-z_]{1,30}$/.test(role));
   const fits = isHost
-    ? session === undefined && hasGeneration && areRoles && roles.length > 0 && typeForRoles(roles) === type
-    : generation === undefined && hasSession && roles.length === 0;
+    ? session === undefined &&
+      hasGeneration &&
+      isTokenRight &&
+      areRoles &&
+      roles.length > 0 &&
+      typeForRoles(roles) === type
+    : generation === undefined && joinToken === undefined && hasSession && roles.length === 0;
   if (!fits) throw UntrustedCertificate(`its claims do not fit a ${type}`);
 }

@@ -1,5 +1,6 @@
 export { openPolicy, type PolicyOptions } from './open-policy.ts';
 export {
+  type LockedAgents,
   type LockSubject,
   type Policy,
   type PolicyChange,

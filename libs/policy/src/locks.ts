@@ -1,5 +1,11 @@
 import type { AccessLock } from '@postern/access';
-import { type LockSpec, type LockTarget, lockTargetOf, type Resource } from '@postern/contracts';
+import {
+  type LockSpec,
+  type LockTarget,
+  type LockTargetField,
+  lockTargetOf,
+  type Resource,
+} from '@postern/contracts';
 
 /** A lock as the policy of this moment knows it. */
 export interface LockState extends AccessLock {
@@ -37,6 +43,15 @@ export class Locks {
     const onTarget = this.#byTarget.get(key);
     onTarget?.delete(id);
     if (onTarget?.size === 0) this.#byTarget.delete(key);
+  }
+
+  /** What locks that have not ended are on, of one kind of target. */
+  targets(field: LockTargetField, now: Date): string[] {
+    const locks = [...this.#byId.values()].filter(({ target, expires }) => {
+      const isOver = expires !== undefined && expires <= now;
+      return target.field === field && !isOver;
+    });
+    return [...new Set(locks.map(({ target }) => target.value))];
   }
 
   /** The lock on any of these that has not ended; of several the one with the first id, so that everybody finds the same. */

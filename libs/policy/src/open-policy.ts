@@ -33,7 +33,9 @@ export function openPolicy(bus: Bus, agentId: string, options: PolicyOptions = {
     user: (name) => tables.user(name),
     rolesOf: (user) => tables.rolesOf(user),
     lockOn: (subject) => tables.lockOn(subject),
-    lockOnAgent: (agentId) => tables.lockOnAgent(agentId),
+    lockOnAgent: (agentId, joinToken) => tables.lockOnAgent(agentId, joinToken),
+    lockOnToken: (tokenId) => tables.lockOnToken(tokenId),
+    lockedAgents: () => tables.lockedAgents(),
     onChange: (callback) => tables.onChange(callback),
     [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
   };

@@ -71,6 +71,21 @@ describe('locks of a live policy', () => {
     expect(policy.lockOnAgent('agent-2')).toBeUndefined();
   });
 
+  test('on a token are on whoever joined by it', () => {
+    const id = 'ab'.repeat(32);
+    const { policy } = tables(
+      lock('l1', { join_token: `sha256:${id}` }),
+      lock('l2', { server_id: 'agent-1' }),
+      lock('l3', { server_id: 'agent-1' }),
+      lock('l4', { server_id: 'agent-9' }, { expires: '2020-01-01T00:00:00Z' }),
+    );
+    expect(policy.lockOnToken(id)?.target).toEqual({ field: 'join_token', value: `sha256:${id}` });
+    expect(policy.lockOnToken('cd'.repeat(32))).toBeUndefined();
+    expect(policy.lockOnAgent('agent-2', id)).toBeDefined();
+    expect(policy.lockOnAgent('agent-2', 'cd'.repeat(32))).toBeUndefined();
+    expect(policy.lockedAgents()).toEqual({ agentIds: ['agent-1'], tokenIds: [id] });
+  });
+
   test('end by the clock alone, at whatever time it says (X-13)', () => {
     const { policy, clock, rolesOf } = tables(
       role('a'),

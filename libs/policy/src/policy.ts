@@ -1,5 +1,14 @@
 import type { AccessLock, AccessUser } from '@postern/access';
-import { lockKind, type LockTarget, type Role, roleKind, userKind, type ViewEntry } from '@postern/contracts';
+import {
+  lockedToken,
+  lockKind,
+  type LockTarget,
+  type Role,
+  roleKind,
+  tokenIdOf,
+  userKind,
+  type ViewEntry,
+} from '@postern/contracts';
 import { type Clock, messageOf } from '@postern/core';
 import { Locks, lockState } from './locks.ts';
 
@@ -29,6 +38,12 @@ export interface LockSubject {
   readonly cluster?: string | undefined;
 }
 
+/** Whom locks on agents stop: by their own ids, and by those of the tokens by which they joined. */
+export interface LockedAgents {
+  readonly agentIds: readonly string[];
+  readonly tokenIds: readonly string[];
+}
+
 /** Roles, users and locks, live. */
 export interface Policy extends AsyncDisposable {
   /** Settles when the policy is complete for the first time. Until then nobody has roles. */
@@ -42,8 +57,15 @@ export interface Policy extends AsyncDisposable {
   rolesOf(user: UserState): readonly Role[];
   /** The lock that is on any of these: the user, a role of the user, the session, the cluster. */
   lockOn(subject: LockSubject): AccessLock | undefined;
-  /** The lock on an agent, through which nothing may go then. */
-  lockOnAgent(agentId: string): AccessLock | undefined;
+  /**
+   * The lock on an agent, or on the token by which it joined, where that is known: nothing may go through it then. `joinToken` is
+   * the SHA-256 of the token's name, hex.
+   */
+  lockOnAgent(agentId: string, joinToken?: string): AccessLock | undefined;
+  /** The lock on a token, by the SHA-256 of its name, hex: nobody may join by it. */
+  lockOnToken(tokenId: string): AccessLock | undefined;
+  /** The agents and tokens that locks are on now. */
+  lockedAgents(): LockedAgents;
   /** Calls back after each change; answers how to stop that. */
   onChange(callback: (change: PolicyChange) => void): () => void;
 }
@@ -103,8 +125,22 @@ export class PolicyTables {
     return this.#locks.on(targets, this.#deps.clock());
   }
 
-  lockOnAgent(agentId: string): AccessLock | undefined {
-    return this.#locks.on([{ field: 'server_id', value: agentId }], this.#deps.clock());
+  lockOnAgent(agentId: string, joinToken?: string): AccessLock | undefined {
+    if (this.#locks.size === 0) return undefined;
+    const targets: LockTarget[] = [{ field: 'server_id', value: agentId }];
+    if (joinToken !== undefined) targets.push(lockedToken(joinToken));
+    return this.#locks.on(targets, this.#deps.clock());
+  }
+
+  lockOnToken(tokenId: string): AccessLock | undefined {
+    return this.#locks.on([lockedToken(tokenId)], this.#deps.clock());
+  }
+
+  lockedAgents(): LockedAgents {
+    const now = this.#deps.clock();
+    const agentIds = this.#locks.targets('server_id', now);
+    const tokenIds = this.#locks.targets('join_token', now).flatMap((value) => tokenIdOf(value) ?? []);
+    return { agentIds, tokenIds };
   }
 
   onChange(callback: (change: PolicyChange) => void): () => void {

@@ -148,6 +148,7 @@ describe('tctl inventory', () => {
       'UpgraderCounts',
       'ServiceCounts',
       'InstanceCount',
+      'LockedCount',
     ]);
   });
 
@@ -174,6 +175,22 @@ describe('tctl inventory', () => {
     const agents = JSON.parse((await run(['inventory', 'ls', '--format=json'])).out) as object[];
     plane.resources.delete('lock/l1');
     expect(agents).toMatchObject([{ agentId: 'a1', lock: 'l1', lockMessage: 'stolen' }, { agentId: 'b2' }]);
+  });
+
+  test('ls and status know whom a lock on a token stops', async () => {
+    const spec = { target: { join_token: `sha256:${'ab'.repeat(32)}` } };
+    plane.resources.set('lock/l1', { kind: 'lock', version: 'v2', metadata: { name: 'l1' }, spec });
+    const joined = { agentIds: ['b2', 'gone'], isLast: true };
+    plane.replies.set(`/v1/agents/by-token/${'ab'.repeat(32)}`, joined);
+    const { err } = await run(['inventory', 'ls']);
+    const [status, counted] = [
+      await run(['inventory', 'status']),
+      await run(['inventory', 'status', '--format=json']),
+    ];
+    plane.resources.delete('lock/l1');
+    expect(err).toBe('b2 is locked by lock/l1\n');
+    expect(status.out).toContain('Locked Instances: 2\n');
+    expect(JSON.parse(counted.out)).toMatchObject({ LockedCount: 2 });
   });
 
   test.each([

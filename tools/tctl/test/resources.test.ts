@@ -45,6 +45,8 @@ describe('tctl lock', () => {
     [['--agent', 'a1'], { server_id: 'a1' }],
     [['--server-id', 'a1'], { server_id: 'a1' }],
     [['--kube-cluster', 'prod'], { kube_cluster: 'prod' }],
+    [['--token', 'abc'], { join_token: 'abc' }],
+    [['--join-token', 'abc'], { join_token: 'abc' }],
   ])('with %j locks that', async (args, target) => {
     const { code, out } = await run(['lock', ...args, '--message', 'on leave']);
     expect({ code, out }).toEqual({ code: 0, out: `Created a lock with name "${made()?.metadata.name}".\n` });
@@ -70,6 +72,16 @@ describe('tctl lock', () => {
   ])('is not made of %j', async (args) => {
     expect((await run(['lock', ...args])).code).toBe(2);
     expect(made()).toBeUndefined();
+  });
+
+  test('on a token says of it what may be shown', async () => {
+    const spec = { roles: ['Kube'], join_method: 'iam' };
+    plane.resources.set('token/iam', { kind: 'token', version: 'v2', metadata: { name: 'iam' }, spec });
+    expect((await run(['lock', '--token=iam'])).err).toBe('');
+    expect(made()?.metadata).toMatchObject({ description: 'join token iam' });
+    plane.resources.clear();
+    expect((await run(['lock', '--token=iam'])).err).toContain('No such token is there now');
+    expect(made()?.metadata).not.toHaveProperty('description');
   });
 
   test('is listed and removed', async () => {

@@ -85,7 +85,9 @@ export class TestPolicy {
       user: (name) => this.#tables.user(name),
       rolesOf: (user) => this.#tables.rolesOf(user),
       lockOn: (subject) => this.#tables.lockOn(subject),
-      lockOnAgent: (agentId) => this.#tables.lockOnAgent(agentId),
+      lockOnAgent: (agentId, joinToken) => this.#tables.lockOnAgent(agentId, joinToken),
+      lockOnToken: (tokenId) => this.#tables.lockOnToken(tokenId),
+      lockedAgents: () => this.#tables.lockedAgents(),
       onChange: (callback) => this.#tables.onChange(callback),
       [Symbol.asyncDispose]: async () => undefined,
     };

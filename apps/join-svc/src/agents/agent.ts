@@ -68,6 +68,8 @@ export type AgentState =
       readonly generation: number;
       readonly notAfter: string;
       readonly service: ControlPlaneService | undefined;
+      /** The token that let it in; unknown of those that joined before it was recorded. */
+      readonly tokenId: string | undefined;
       /** Every bus user that ever got a credential; an old one may not have ended when the certificate was replaced. */
       readonly busKeys: readonly BusKey[];
     }
@@ -141,9 +143,13 @@ function decideRevoke(
 function evolveAgent(agent: AgentState, { type, data }: AgentEvent): AgentState {
   switch (type) {
     case 'AgentJoined':
-      return joined(data, { service: data.service as ControlPlaneService | undefined, busKeys: [] });
+      return joined(data, {
+        service: data.service as ControlPlaneService | undefined,
+        tokenId: data.tokenId,
+        busKeys: [],
+      });
     case 'AgentRenewed':
-      return joined(data, agent.state === 'joined' ? agent : { service: undefined, busKeys: [] });
+      return joined(data, agent.state === 'joined' ? agent : strangerBefore);
     case 'AgentCopied':
       return agent;
     case 'AgentRevoked':
@@ -157,12 +163,17 @@ function evolveAgent(agent: AgentState, { type, data }: AgentEvent): AgentState 
   }
 }
 
+/** What a renewal changes nothing of. */
+type Kept = Pick<Extract<AgentState, { state: 'joined' }>, 'service' | 'tokenId' | 'busKeys'>;
+
+const strangerBefore: Kept = { service: undefined, tokenId: undefined, busKeys: [] };
+
 function joined(
   { generation, notAfter, busKey }: Pick<DataOf<typeof AgentJoined>, 'generation' | 'notAfter' | 'busKey'>,
-  { service, busKeys }: Pick<Extract<AgentState, { state: 'joined' }>, 'service' | 'busKeys'>,
+  { service, tokenId, busKeys }: Kept,
 ): AgentState {
   const added = busKey === undefined ? [] : [{ key: busKey, notAfter }];
-  return { state: 'joined', generation, notAfter, service, busKeys: [...busKeys, ...added] };
+  return { state: 'joined', generation, notAfter, service, tokenId, busKeys: [...busKeys, ...added] };
 }
 
 export const agentDecider = {

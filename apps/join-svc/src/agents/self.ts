@@ -28,9 +28,9 @@ export const selfRoute = route<JoinDeps>()({
  */
 export function requireUnlocked(
   { policy, policyReady }: Pick<JoinDeps, 'policy' | 'policyReady'>,
-  { id, roles }: Principal,
+  { id, joinToken, roles }: Principal,
 ): void {
-  const lock = policy.lockOnAgent(id);
+  const lock = policy.lockOnAgent(id, joinToken);
   if (lock) throw AgentLocked(lock.message);
   if (!policyReady() && !roles.includes('Auth')) throw PolicyNotReady();
 }

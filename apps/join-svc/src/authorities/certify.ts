@@ -16,6 +16,8 @@ export interface HostSpec {
   readonly id: string;
   readonly roles: readonly string[];
   readonly generation: number;
+  /** SHA-256 of the name of the token that let it in, hex. */
+  readonly joinToken?: string | undefined;
   readonly publicKey: string;
   readonly notAfter: Date;
 }

@@ -2,22 +2,29 @@ import type { BusOperator } from '@postern/bus';
 import { type Clock, delay, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import { sql, type Transaction } from 'kysely';
+import type { LockedAgents } from '@postern/policy';
 import type { BusKey } from '../agents/agent.ts';
+import { lockedBusKeys } from '../agents/locked-agents.ts';
 import type { JoinDb, JoinStore } from '../database.ts';
 
 /** Whether the bus knows whom it must refuse. */
 export type Told = 'told' | 'pending' | 'cannot-be-told';
 
-/** What the bus is told of revoked agents. */
+/** What the bus is told of revoked and locked agents. */
 export interface Revocations extends AsyncDisposable {
   /** Tells it now, and says what became of that. */
   tell(): Promise<Told>;
 }
 
-interface RevocationDeps {
+/** What revocations are kept with. */
+export interface RevocationDeps {
   readonly store: JoinStore;
   /** How the bus is spoken to; nobody can where the control plane does not hold its operator's key. */
   readonly operator: Pick<BusOperator, 'setRevoked' | 'onReconnect'> | undefined;
+  /** Whom locks stop; undefined while that is not known, and nobody is let in then who was not before. */
+  readonly locked: () => LockedAgents | undefined;
+  /** Calls back when that may have changed. */
+  readonly onLock: (listener: () => void) => () => void;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
 }
@@ -43,7 +50,9 @@ export async function addRevocations(
 }
 
 /** When the last credential of each key ends: an agent may renew with the key that it has. In one order, for the locks. */
-function lastEnds(busKeys: readonly BusKey[]): [string, Date][] {
+function lastEnds(
+  busKeys: readonly { readonly key: string; readonly notAfter: string | Date }[],
+): [string, Date][] {
   const ends = new Map<string, Date>();
   for (const { key, notAfter } of busKeys) {
     const at = new Date(notAfter);
@@ -53,11 +62,11 @@ function lastEnds(busKeys: readonly BusKey[]): [string, Date][] {
 }
 
 /**
- * Keeps the revoked users of the bus what the rows say, in every replica: at start, after each reconnection, when asked, and
- * every few seconds, since a server may have been put back to what it knew earlier.
+ * Keeps the revoked users of the bus what the rows and the locks say, in every replica: at start, after each reconnection and each
+ * change of a lock, when asked, and every few seconds, since a server may have been put back to what it knew earlier.
  */
 export function keepRevocations(deps: RevocationDeps): Revocations {
-  const { operator, telemetry } = deps;
+  const { operator, onLock, telemetry } = deps;
   if (operator === undefined) {
     return { tell: () => Promise.resolve('cannot-be-told'), [Symbol.asyncDispose]: async () => {} };
   }
@@ -72,15 +81,30 @@ export function keepRevocations(deps: RevocationDeps): Revocations {
       return 'pending';
     }
   };
-  const stopListening = operator.onReconnect(() => void tell());
+  const soon = oneAtATime(tell);
+  const stopListening = [operator.onReconnect(soon), onLock(soon)];
   const running = repeat(tell, ended.signal);
   return {
     tell,
     [Symbol.asyncDispose]: async () => {
-      stopListening();
+      stopListening.forEach((stop) => stop());
       ended.abort();
       await running;
     },
+  };
+}
+
+/** However often it is asked for: one run, and one more behind it that has not begun. */
+function oneAtATime(work: () => Promise<unknown>): () => void {
+  let last = Promise.resolve<unknown>(undefined);
+  let isWaiting = false;
+  return () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    last = last.then(() => {
+      isWaiting = false;
+      return work();
+    });
   };
 }
 
@@ -95,12 +119,19 @@ async function repeat(work: () => Promise<unknown>, signal: AbortSignal): Promis
 async function tellOnce({
   store,
   operator,
+  locked,
   clock,
 }: RevocationDeps & { readonly operator: Pick<BusOperator, 'setRevoked'> }): Promise<void> {
   await store.transaction(async (trx) => {
     await sql`select pg_advisory_xact_lock(hashtextextended('postern.join.bus_revocation', 0))`.execute(trx);
     await trx.deleteFrom('bus_revocation').where('ends_at', '<=', clock()).execute();
     const rows = await trx.selectFrom('bus_revocation').select(['bus_key', 'ends_at']).execute();
-    await operator.setRevoked(new Map(rows.map(({ bus_key, ends_at }) => [bus_key, ends_at])));
+    const stopped = locked();
+    const keys = stopped === undefined ? [] : await lockedBusKeys(trx, stopped, clock());
+    const ends = lastEnds([
+      ...rows.map(({ bus_key: key, ends_at: notAfter }) => ({ key, notAfter })),
+      ...keys,
+    ]);
+    await operator.setRevoked(new Map(ends), { keepOthers: stopped === undefined });
   });
 }

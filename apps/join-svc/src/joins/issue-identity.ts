@@ -17,13 +17,14 @@ export interface Decided {
 export async function issueIdentity(deps: JoinDeps, decided: Decided): Promise<IssuedIdentity> {
   const { agentId, roles, publicKey, state, request } = decided;
   if (state.state !== 'joined') throw new TypeError(`an agent that is ${state.state} was to be certified`);
-  const { generation, service } = state;
+  const { generation, service, tokenId: joinToken } = state;
   const notAfter = new Date(state.notAfter);
   const { host, user } = deps.certifier.authorities;
   const certificate = await certifyHost(deps.certifier, {
     id: agentId,
     roles,
     generation,
+    joinToken,
     publicKey,
     notAfter,
   });

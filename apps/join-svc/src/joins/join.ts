@@ -6,6 +6,7 @@ import { agentDecider, JoinIdTaken, KeyInUse } from '../agents/agent.ts';
 import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { type JoinToken, ProofRefused } from '../methods/method.ts';
+import { PolicyNotReady } from '../sessions/caller.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
 import { whyNotAllowed, whyRefused } from './match.ts';
 import { type Established, prove } from './prove.ts';
@@ -47,7 +48,7 @@ async function joinOnce(deps: JoinDeps, request: JoinRequest, context: JoinConte
   const token = await findToken(deps, request);
   const { sourceIp } = context;
   const refusal = { request, token: token?.safeName ?? safeUnknownName(request.token), sourceIp, since };
-  const reason = whyRefused(token, request, deps.clock());
+  const reason = whyNotNow(deps, token, request);
   if (reason !== undefined) return refuse(deps, { ...refusal, reason });
   try {
     return await admit(deps, request, { token: token!, publicKey, sourceIp });
@@ -102,11 +103,28 @@ async function admit(
   return issueIdentity(deps, { agentId, roles: recorded, publicKey, state: handled.state, request });
 }
 
+/**
+ * Why the token lets nobody in now. Locks come with roles and users: while those are not known only the service token is good, since
+ * it is those that join by it who tell of them.
+ */
+function whyNotNow(
+  { policy, policyReady, clock }: JoinDeps,
+  token: JoinToken | undefined,
+  request: JoinRequest,
+): string | undefined {
+  const reason = whyRefused(token, request, clock());
+  if (reason !== undefined) return reason;
+  const lock = policy.lockOnToken(token!.id);
+  if (lock) return lock.message === '' ? 'the token is locked' : `the token is locked: ${lock.message}`;
+  if (!policyReady() && token!.revision !== undefined) throw PolicyNotReady();
+  return undefined;
+}
+
 /** A proof takes its time at those who vouch for it. What decided must still hold when the join is recorded. */
-function requireUnchanged({ tokens, clock }: JoinDeps, request: JoinRequest, token: JoinToken): void {
-  const now = tokens.find(request.token);
-  if (!now || now.revision !== token.revision || whyRefused(now, request, clock()) !== undefined)
-    throw ProofRefused('the token was changed, removed or has expired while the proof was verified');
+function requireUnchanged(deps: JoinDeps, request: JoinRequest, token: JoinToken): void {
+  const now = deps.tokens.find(request.token);
+  if (!now || now.revision !== token.revision || whyNotNow(deps, now, request) !== undefined)
+    throw ProofRefused('the token was changed, removed, locked or has expired while the proof was verified');
 }
 
 interface Joiner extends Pick<Established, 'attributes'>, Pick<Admission, 'token' | 'sourceIp'> {
@@ -123,6 +141,7 @@ function factOf(
     ...joiner,
     method,
     token: token.safeName,
+    tokenId: token.id,
     roles: roles.toSorted(),
     hostname,
     notAfter: after(deps.clock, deps.agentTtlMs).toISOString(),

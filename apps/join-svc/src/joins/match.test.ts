@@ -3,7 +3,13 @@ import type { JoinToken } from '../methods/method.ts';
 import { whyNotAllowed, whyRefused, type Wish } from './match.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
-const token: JoinToken = { safeName: '***', method: 'token', roles: ['Kube', 'Discovery', 'Okta'], spec: {} };
+const token: JoinToken = {
+  id: 'a1',
+  safeName: '***',
+  method: 'token',
+  roles: ['Kube', 'Discovery', 'Okta'],
+  spec: {},
+};
 const services: JoinToken = { ...token, roles: ['Auth', 'Proxy'] };
 const service = { method: 'token', roles: ['Auth'], service: 'inventory-svc' };
 const wish = { method: 'token', roles: ['Kube'] };

@@ -37,19 +37,22 @@ export function tokenList(view: TokenView, serviceToken: Secret | undefined): To
   const own = serviceToken === undefined ? undefined : Buffer.from(sha256Hex(serviceToken.reveal()));
   const find = (name: string) => {
     const hash = sha256Hex(name);
-    if (own && timingSafeEqual(Buffer.from(hash), own)) return staticToken(name);
+    if (own && timingSafeEqual(Buffer.from(hash), own)) return staticToken(name, hash);
     if (!view.isReady()) throw TokensNotReady();
     const entry = view.get(hash);
-    return entry?.resource && { ...dynamicToken(name, entry.resource), revision: entry.revision };
+    return entry?.resource && { ...dynamicToken(name, entry.resource), id: hash, revision: entry.revision };
   };
   return { find, appears: (name, ms) => appears(view.onChange, () => find(name), ms) };
 }
 
-function staticToken(name: string): JoinToken {
-  return { safeName: maskedName(name), method: 'token', roles: serviceRoles, spec: {} };
+function staticToken(name: string, id: string): JoinToken {
+  return { id, safeName: maskedName(name), method: 'token', roles: serviceRoles, spec: {} };
 }
 
-function dynamicToken(name: string, { metadata, spec }: NonNullable<ViewEntry['resource']>): JoinToken {
+function dynamicToken(
+  name: string,
+  { metadata, spec }: NonNullable<ViewEntry['resource']>,
+): Omit<JoinToken, 'id'> {
   const method = typeof spec['join_method'] === 'string' ? spec['join_method'] : '';
   const roles = Array.isArray(spec['roles']) ? spec['roles'].filter((role) => typeof role === 'string') : [];
   return {

@@ -12,6 +12,8 @@ export const ProofRefused = failure('permission_denied', 'join.proof_refused', (
 
 /** A join token as every method sees it. */
 export interface JoinToken {
+  /** SHA-256 of its name, hex. */
+  readonly id: string;
   /** For events and logs: masked where the name is the secret. */
   readonly safeName: string;
   readonly method: string;

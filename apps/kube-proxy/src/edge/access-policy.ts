@@ -5,7 +5,7 @@ import {
   maxKubeConnections,
   userNameOf,
 } from '@postern/access';
-import type { Role } from '@postern/contracts';
+import type { ApiService, Role } from '@postern/contracts';
 import type { Principal } from '@postern/identity';
 import type { LockSubject, UserState } from '@postern/policy';
 import type { Policy as DecidingPolicy } from '../request/decisions.ts';
@@ -19,7 +19,7 @@ export interface LivePolicy {
   user(name: string): UserState | undefined;
   rolesOf(user: UserState): readonly Role[];
   lockOn(subject: LockSubject): AccessLock | undefined;
-  lockOnAgent(agentId: string): AccessLock | undefined;
+  lockOnAgent(agentId: string, joinToken?: string): AccessLock | undefined;
 }
 
 /** A principal with the roles of this moment. */
@@ -31,11 +31,18 @@ export type AccessOf = (principal: Principal) => {
 /** The lock on a principal, or on the cluster it asks for. */
 export type LockOf = (principal: Principal, cluster?: string) => AccessLock | undefined;
 
+/**
+ * The lock on whoever calls a service. A locked agent still reaches join-svc, which answers why it is refused, so that it ends
+ * instead of trying for ever.
+ */
+export type LockOnCaller = (principal: Principal, service: ApiService) => AccessLock | undefined;
+
 /** What the edge asks of the live policy. */
 export function accessPolicy(live: LivePolicy): DecidingPolicy &
   EdgePolicy & {
     readonly accessOf: AccessOf;
     readonly lockOf: LockOf;
+    readonly lockOnCaller: LockOnCaller;
     readonly maxConnections: MaxConnections;
   } {
   const strangers = new Map<string, AccessUser>();
@@ -53,7 +60,9 @@ export function accessPolicy(live: LivePolicy): DecidingPolicy &
   return {
     accessOf,
     lockOf,
-    lockOnAgent: (agentId) => live.lockOnAgent(agentId),
+    lockOnAgent: (agentId, joinToken) => live.lockOnAgent(agentId, joinToken),
+    lockOnCaller: (principal, service) =>
+      lockOf(principal) ?? (service === 'join-svc' ? undefined : lockOnJoined(live, principal)),
     isLocked: ({ principal, cluster }) => lockOf(principal, cluster.name) !== undefined,
     maxConnections: (principal) => maxKubeConnections(accessOf(principal).roles),
     revision: () => live.revision(),
@@ -68,6 +77,10 @@ export function accessPolicy(live: LivePolicy): DecidingPolicy &
         lock: lockOf(principal, cluster.name),
       }),
   };
+}
+
+function lockOnJoined(live: LivePolicy, { type, id, joinToken }: Principal): AccessLock | undefined {
+  return type === 'agent' ? live.lockOnAgent(id, joinToken) : undefined;
 }
 
 function deniesResources({ spec }: Role): boolean {

@@ -9,6 +9,13 @@ export const AgentLocked = failure(
     `kubernetes cluster ${JSON.stringify(cluster)} cannot be reached: ${lockText(lock)}`,
 );
 
+/** An agent on which a lock is wants to be let in, or is cut off. */
+export const AgentStopped = failure(
+  'unavailable',
+  'edge.agent_locked',
+  (lock: AccessLock) => `this agent may do nothing while there is a lock: ${lockText(lock)}`,
+);
+
 /** Somebody on whom a lock is calls the API. */
 const CallerLocked = failure(
   'permission_denied',
@@ -21,5 +28,5 @@ export function refuseLocked(lock: AccessLock | undefined): void {
   if (lock) throw CallerLocked(lock);
 }
 
-/** The lock on an agent, if there is one. */
-export type LockOnAgent = (agentId: string) => AccessLock | undefined;
+/** The lock on an agent or on the token by which it joined, as its certificate names them, if there is one. */
+export type LockOnAgent = (agentId: string, joinToken?: string) => AccessLock | undefined;

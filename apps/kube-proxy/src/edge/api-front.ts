@@ -32,8 +32,8 @@ export interface ApiFrontDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly held: HeldIdentity;
-  /** Throws where a lock is on the principal. */
-  readonly refuseLocked: (principal: Principal) => void;
+  /** Throws where a lock is on a principal that calls a service. */
+  readonly refuseLocked: (principal: Principal, service: ApiService) => void;
   /** Base URLs of each service's replicas. */
   readonly services: Readonly<Record<ApiService, readonly string[]>>;
   readonly maxBodyBytes: number;
@@ -90,7 +90,7 @@ export class ApiFront implements AsyncDisposable {
     const { clock, held, maxBodyBytes } = this.#deps;
     const known = exchange.peer.principal !== undefined || exchange.peer.refusal !== undefined;
     const principal = route.authenticated || known ? authenticate(exchange.peer, clock()) : undefined;
-    if (principal) this.#deps.refuseLocked(principal);
+    if (principal) this.#deps.refuseLocked(principal, route.service);
     const requestId = uuidv7();
     const assertion = await signAssertion(
       held.current(),

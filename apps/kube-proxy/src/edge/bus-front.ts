@@ -3,12 +3,14 @@ import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, failure, messageOf, toAppError } from '@postern/core';
+import type { Principal } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import { refuseUpgrade } from '../forward/upgrade.ts';
 import type { UpgradeExchange } from '../listen/tls-front.ts';
 import type { UpgradeAnswer } from '../listen/upgrade-answer.ts';
 import { authenticate } from '../request/authenticate.ts';
 import { readClientHeaders } from '../request/client-headers.ts';
+import { AgentStopped, type LockOnAgent } from './agent-lock.ts';
 import { NoSuchRoute } from './api-front.ts';
 
 /** People and services have no business on the bus through here. */
@@ -43,6 +45,12 @@ export interface BusFrontDeps {
   readonly servers: readonly string[];
   /** PEM of the authority of their certificates, where it is a private one. */
   readonly ca: () => string | undefined;
+  readonly lockOnAgent: LockOnAgent;
+}
+
+/** One connection of an agent. */
+interface Connected extends Pick<Principal, 'joinToken'> {
+  readonly answer: UpgradeAnswer;
 }
 
 /** A process has one connection, and for a moment two when its credential was renewed. */
@@ -56,7 +64,7 @@ const answerTimeoutMs = 5000;
  */
 export class BusFront {
   readonly #deps: BusFrontDeps;
-  readonly #open = new Map<string, number>();
+  readonly #open = new Map<string, Set<Connected>>();
   #turn = 0;
 
   constructor(deps: BusFrontDeps) {
@@ -66,32 +74,44 @@ export class BusFront {
   upgrade(exchange: UpgradeExchange): void {
     try {
       if (this.#deps.servers.length === 0) throw NoSuchRoute();
-      const agentId = this.#agentOf(exchange);
+      const { id, joinToken } = this.#agentOf(exchange);
       const headers = handshakeOf(exchange);
-      this.#take(agentId);
-      exchange.answer.onClose(() => this.#give(agentId));
+      const { answer } = exchange;
+      const connected = joinToken === undefined ? { answer } : { answer, joinToken };
+      this.#take(id, connected);
+      answer.onClose(() => this.#give(id, connected));
       this.#join(exchange, headers, this.#deps.servers.length);
     } catch (error) {
       refuseUpgrade(exchange.answer, toAppError(error));
     }
   }
 
-  #agentOf({ peer }: UpgradeExchange): string {
-    const { type, id } = authenticate(peer, this.#deps.clock());
-    if (type !== 'agent') throw AgentsOnly();
-    return id;
+  /** Ends the connections of agents that a lock is on. */
+  cutLocked(): void {
+    for (const [agentId, connections] of this.#open) {
+      for (const { joinToken, answer } of connections)
+        if (this.#deps.lockOnAgent(agentId, joinToken)) answer.close();
+    }
   }
 
-  #take(agentId: string): void {
-    const count = this.#open.get(agentId) ?? 0;
-    if (count >= maxPerAgent) throw TooManyBusConnections(maxPerAgent);
-    this.#open.set(agentId, count + 1);
+  #agentOf({ peer }: UpgradeExchange): Principal {
+    const principal = authenticate(peer, this.#deps.clock());
+    if (principal.type !== 'agent') throw AgentsOnly();
+    const lock = this.#deps.lockOnAgent(principal.id, principal.joinToken);
+    if (lock) throw AgentStopped(lock);
+    return principal;
   }
 
-  #give(agentId: string): void {
-    const left = (this.#open.get(agentId) ?? 1) - 1;
-    if (left === 0) this.#open.delete(agentId);
-    else this.#open.set(agentId, left);
+  #take(agentId: string, connected: Connected): void {
+    const open = this.#open.get(agentId) ?? new Set();
+    if (open.size >= maxPerAgent) throw TooManyBusConnections(maxPerAgent);
+    this.#open.set(agentId, open.add(connected));
+  }
+
+  #give(agentId: string, connected: Connected): void {
+    const open = this.#open.get(agentId);
+    open?.delete(connected);
+    if (open?.size === 0) this.#open.delete(agentId);
   }
 
   #join(exchange: UpgradeExchange, headers: readonly string[], attempts: number): void {

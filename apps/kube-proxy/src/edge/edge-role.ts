@@ -12,11 +12,11 @@ import { defaultUserLimits, type UserLimits } from '../limits/user-limits.ts';
 import type { PortHandlers } from '../listen/tls-front.ts';
 import { Decisions, PolicyTooOld } from '../request/decisions.ts';
 import type { Recordings } from '../recording/recordings.ts';
-import { OpenRequests } from '../streams/open-requests.ts';
+import { type DecideAgain, type OpenRequest, OpenRequests } from '../streams/open-requests.ts';
 import type { OpenView, View } from '../views.ts';
 import { accessReviews } from './access-review.ts';
 import { accessPolicy, type LivePolicy } from './access-policy.ts';
-import { AgentLocked, refuseLocked } from './agent-lock.ts';
+import { AgentLocked, type LockOnAgent, refuseLocked } from './agent-lock.ts';
 import { AgentNews } from './agent-news.ts';
 import { ApiFront } from './api-front.ts';
 import { BusFront } from './bus-front.ts';
@@ -81,6 +81,7 @@ export class EdgeRole implements AsyncDisposable {
   readonly #deps: EdgeRoleDeps;
   readonly #decisions: Decisions;
   readonly #api: ApiFront;
+  readonly #bus: BusFront;
   readonly tunnels: EdgeTunnels;
   readonly #clusters = new Map<string, AccessCluster | undefined>();
   readonly #news: AgentNews;
@@ -95,25 +96,19 @@ export class EdgeRole implements AsyncDisposable {
     const { clock, log, held, local } = deps;
     const policy = accessPolicy(deps.policy);
     const limits = { ...defaultUserLimits, ...config.userLimits };
-    this.tunnels = edgeTunnels(deps);
+    const { lockOnAgent } = policy;
+    this.tunnels = edgeTunnels(deps, lockOnAgent);
     const { reach, hearing } = this.tunnels;
     this.routes = new Routes({ clock, placeOf: (id) => reach.placeOf(id), hearing });
     this.#news = this.#follower();
     this.#decisions = new Decisions(policy, clock, config.maxPolicyAgeMs);
-    this.open = new OpenRequests(
-      (request) => {
-        const agentLock = request.agentId !== undefined && policy.lockOnAgent(request.agentId);
-        if (agentLock) return AgentLocked(request.cluster, agentLock);
-        const cluster = this.#clusterNamed(request.cluster);
-        return cluster && this.#decisions.decideAnyAge({ ...request, cluster });
-      },
-      new OpenCounts(limits, policy.maxConnections),
-    );
+    const counts = new OpenCounts(limits, policy.maxConnections);
+    this.open = new OpenRequests((request) => this.#decideAgain(request), counts);
     this.#api = new ApiFront({
       clock,
       log,
       held,
-      refuseLocked: (principal) => refuseLocked(policy.lockOf(principal)),
+      refuseLocked: (principal, service) => refuseLocked(policy.lockOnCaller(principal, service)),
       services: config.services,
       maxBodyBytes: config.maxApiBodyBytes,
     });
@@ -133,19 +128,21 @@ export class EdgeRole implements AsyncDisposable {
         reach,
         grants: new Grants(held, clock),
         ownAgentId: () => deps.agentId,
-        lockOnAgent: (agentId) => policy.lockOnAgent(agentId),
+        lockOnAgent,
         isRegistered: (name) => this.#view?.get('kube_cluster', name)?.resource !== undefined,
       },
       audit: new RequestAudit({ facts: deps.facts, edge: deps.agentId, clock }),
       recordings: deps.recordings,
     });
+    const { busServers: servers = [] } = config;
+    this.#bus = new BusFront({ clock, log, servers, ca: deps.busCa, lockOnAgent });
     const facts = { clusterName: () => held.trust().clusterName, publicAddress: () => config.publicAddress };
     this.handlers = edgeFront({
       kube,
       api: this.#api,
       facts,
       isReady: () => this.#isReady,
-      bus: new BusFront({ clock, log, servers: config.busServers ?? [], ca: deps.busCa }),
+      bus: this.#bus,
       tunnels: this.tunnels,
     });
   }
@@ -153,7 +150,7 @@ export class EdgeRole implements AsyncDisposable {
   /** Follows policy, clusters and agents; resolves when all three are known, and only then is the edge ready. */
   async start(): Promise<void> {
     const { policy, openView } = this.#deps;
-    this.#disposables.push(policy.onChange(() => this.#policyChanged()));
+    this.#disposables.push(policy.onChange(() => this.#locksMayHaveChanged()));
     this.#view = openView({
       selector: everything('kube_cluster'),
       onChange: (entry) => this.#clusterChanged(entry),
@@ -209,6 +206,19 @@ export class EdgeRole implements AsyncDisposable {
     void this.open.recheck();
   }
 
+  #decideAgain(request: OpenRequest): ReturnType<DecideAgain> {
+    const lock = request.agentId !== undefined && this.#deps.policy.lockOnAgent(request.agentId);
+    if (lock) return AgentLocked(request.cluster, lock);
+    const cluster = this.#clusterNamed(request.cluster);
+    return cluster && this.#decisions.decideAnyAge({ ...request, cluster });
+  }
+
+  #locksMayHaveChanged(): void {
+    this.#policyChanged();
+    this.tunnels.agents.cutLocked();
+    this.#bus.cutLocked();
+  }
+
   #sweep(): void {
     this.open.cutExpired(this.#deps.clock());
     if (this.#deps.policy.ageMs() > this.#maxStreamPolicyAgeMs) this.open.cutAll(PolicyTooOld());
@@ -235,6 +245,9 @@ export class EdgeRole implements AsyncDisposable {
   }
 }
 
-function edgeTunnels({ clock, log, held, bus, agentId, advertised, serveHere }: EdgeRoleDeps): EdgeTunnels {
-  return new EdgeTunnels({ clock, log, held, bus, edgeId: agentId, address: advertised, serveHere });
+function edgeTunnels(
+  { clock, log, held, bus, agentId: edgeId, advertised: address, serveHere }: EdgeRoleDeps,
+  lockOnAgent: LockOnAgent,
+): EdgeTunnels {
+  return new EdgeTunnels({ clock, log, held, bus, edgeId, address, serveHere, lockOnAgent });
 }

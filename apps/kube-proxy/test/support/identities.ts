@@ -19,7 +19,7 @@ export interface ClientCertificate {
 export interface Pki {
   readonly host: Authority;
   readonly user: Authority;
-  held(id: string, roles: readonly string[], ttlMs?: number): Promise<HeldIdentity>;
+  held(id: string, roles: readonly string[], ttlMs?: number, joinToken?: string): Promise<HeldIdentity>;
   person(name: string, options?: { ttlMs?: number; type?: 'user' | 'bot' }): Promise<ClientCertificate>;
 }
 
@@ -29,7 +29,7 @@ export async function createPki(): Promise<Pki> {
   return {
     host,
     user,
-    held: async (id, roles, ttlMs = 3_600_000) => {
+    held: async (id, roles, ttlMs = 3_600_000, joinToken?: string) => {
       const { privateKey, publicKey } = await generateKeyPair();
       const type = roles.includes('Proxy') || roles.includes('Auth') ? 'svc' : 'agent';
       const certificate = await issueCertificate(host, {
@@ -39,6 +39,7 @@ export async function createPki(): Promise<Pki> {
         notAfter: inMs(ttlMs),
         generation: 1,
         roles,
+        joinToken,
         dnsNames: [id, `${id}.${clusterName}`, 'localhost'],
         ipAddresses: ['127.0.0.1'],
       });

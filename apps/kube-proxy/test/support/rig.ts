@@ -102,7 +102,7 @@ export async function startRig({
     user: (name: string) => tables.user(name),
     rolesOf: (user: Parameters<PolicyTables['rolesOf']>[0]) => tables.rolesOf(user),
     lockOn: (subject: Parameters<PolicyTables['lockOn']>[0]) => tables.lockOn(subject),
-    lockOnAgent: (agentId: string) => tables.lockOnAgent(agentId),
+    lockOnAgent: (agentId: string, joinToken?: string) => tables.lockOnAgent(agentId, joinToken),
     onChange: (callback: () => void) => tables.onChange(callback),
   };
   const startEdge = async (id: string, roles: readonly string[], own?: KubeService): Promise<RunningEdge> => {

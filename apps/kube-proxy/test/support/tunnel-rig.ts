@@ -1,6 +1,7 @@
 import { type Destination, Outbound } from '@postern/agent';
 import { systemClock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
+import { PolicyTables } from '@postern/policy';
 import { silentTelemetry } from '@postern/telemetry';
 import type { OpenHead, StreamEvents, TunnelStream } from '@postern/tunnel';
 import { acceptStream } from '../../src/agent/tunnels/accept-stream.ts';
@@ -45,6 +46,7 @@ export class TunnelRig implements AsyncDisposable {
   readonly pki: Pki;
   readonly bus = new MemoryBus();
   readonly telemetry = silentTelemetry();
+  readonly locks = new PolicyTables({ clock: systemClock, onUnreadable: () => undefined });
   readonly #scope = new AsyncDisposableStack();
 
   constructor(pki: Pki) {
@@ -66,6 +68,7 @@ export class TunnelRig implements AsyncDisposable {
       edgeId: id,
       address: () => address,
       serveHere: undefined,
+      lockOnAgent: (agentId, joinToken) => this.locks.lockOnAgent(agentId, joinToken),
     });
     const none = () => {
       throw new Error('no request comes here');
@@ -93,9 +96,9 @@ export class TunnelRig implements AsyncDisposable {
   async agent(
     id: string,
     to: readonly Pick<Destination, 'port'>[],
-    { ttlMs, ...options }: Partial<TunnelKeeperOptions> & { readonly ttlMs?: number } = {},
+    { ttlMs, joinToken, ...options }: AgentOptions = {},
   ): Promise<TestAgent> {
-    const held = await this.pki.held(id, ['Kube'], ttlMs);
+    const held = await this.pki.held(id, ['Kube'], ttlMs, joinToken);
     const keeper = new TunnelKeeper({
       held,
       clock: systemClock,
@@ -133,11 +136,19 @@ export class TunnelRig implements AsyncDisposable {
     return this.#scope.use(agent);
   }
 
+  /** Makes a lock, or takes it away where there is no target, and has the edge look who is under it. */
+  lock({ tunnels }: Pick<TestEdge, 'tunnels'>, target?: Readonly<Record<string, string>>): void {
+    const resource = { kind: 'lock', version: 'v2', metadata: { name: 'l1' }, spec: { target } };
+    this.locks.apply({ kind: 'lock', id: 'l1', ...(target ? { resource } : {}) });
+    tunnels.agents.cutLocked();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.disposeAsync();
   }
 }
 
+type AgentOptions = Partial<TunnelKeeperOptions> & { readonly ttlMs?: number; readonly joinToken?: string };
 type Duplexed = NodeJS.ReadWriteStream;
 
 function silence(_stream: TunnelStream, _head: OpenHead): StreamEvents {

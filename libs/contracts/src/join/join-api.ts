@@ -114,6 +114,16 @@ export const IssuedIdentity = Type.Object({
 });
 export type IssuedIdentity = Static<typeof IssuedIdentity>;
 
+/**
+ * `GET /v1/agents/by-token/:token`: who joined by a token, given by the SHA-256 of its name, hex. In order of their ids; more of them
+ * `after` the last one unless `isLast`.
+ */
+export const AgentsOfTokenReply = Type.Object({
+  agentIds: Type.Array(Type.String()),
+  isLast: Type.Boolean(),
+});
+export type AgentsOfTokenReply = Static<typeof AgentsOfTokenReply>;
+
 /** `POST /v1/agents/:id/revoke`: ends what an agent may do, at once. */
 export const RevokeRequest = Type.Object(
   { message: Type.Optional(Type.String({ maxLength: 500 })) },

@@ -13,16 +13,18 @@ export const AuthorityCreated = defineEvent('AuthorityCreated', {
   }),
 });
 
-/** An agent proved who it is and received a certificate. Version 2 adds `service` and `busKey`, version 3 `attributes`. */
+/** An agent proved who it is and received a certificate. Version 2 adds `service` and `busKey`, version 3 `attributes`, version 4 `tokenId`. */
 export const AgentJoined = defineEvent('AgentJoined', {
   context: 'join',
   summary: 'An agent proved who it is and received a certificate.',
-  v: 3,
+  v: 4,
   data: Type.Object({
     agentId: Type.String(),
     method: Type.String(),
     /** Safe form: masked for token joins, where the name is the secret. */
     token: Type.String(),
+    /** SHA-256 of the token's name, hex: what a lock on the token is known by. */
+    tokenId: Type.Optional(Type.String()),
     roles: Type.Array(Type.String()),
     hostname: Type.String(),
     generation: Type.Integer({ minimum: 1 }),
@@ -38,8 +40,8 @@ export const AgentJoined = defineEvent('AgentJoined', {
     attributes: Type.Record(Type.String(), Type.String()),
   }),
   // The first version knew neither: such an agent is no service, and its bus user cannot be named. Before the third there was
-  // no method that proves anything.
-  upcast: { 1: (data) => data, 2: (data) => ({ ...data, attributes: {} }) },
+  // no method that proves anything. Agents of the first three are not found by a lock on their token.
+  upcast: { 1: (data) => data, 2: (data) => ({ ...data, attributes: {} }), 3: (data) => data },
 });
 
 /** An agent renewed its certificate by its own identity. Version 2 adds `busKey`. */

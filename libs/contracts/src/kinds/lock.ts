@@ -1,12 +1,17 @@
+import { sha256Hex } from '@postern/core';
 import { defineKind, type Resource, type ResourceDocument } from './define-kind.ts';
 import { Fields, InvalidResource } from './fields.ts';
 import { checkLabels } from './labels.ts';
+import { isMaskedName } from './token.ts';
 
-/** What a lock may be on. `server_id` is the id of an agent, `session` that of a signed-in session. */
-export const lockTargets = ['user', 'role', 'session', 'server_id', 'kube_cluster'] as const;
+/**
+ * What a lock may be on. `server_id` is the id of an agent, `session` that of a signed-in session. `join_token` is a token by which
+ * agents join: nobody joins by it, and whoever has may do nothing.
+ */
+export const lockTargets = ['user', 'role', 'session', 'server_id', 'join_token', 'kube_cluster'] as const;
 export type LockTargetField = (typeof lockTargets)[number];
 
-/** One user, role, session, agent or cluster. */
+/** One user, role, session, agent, token or cluster. */
 export interface LockTarget {
   readonly field: LockTargetField;
   readonly value: string;
@@ -37,6 +42,18 @@ export function lockTargetOf({ target }: Pick<LockSpec, 'target'>): LockTarget {
   if (field === undefined) throw InvalidResource(noTarget);
   return { field, value: target[field]! };
 }
+
+/** A token as locks name it, whose name may be a secret: by the SHA-256 of its name, hex. */
+export function lockedToken(tokenId: string): LockTarget {
+  return { field: 'join_token', value: `${tokenPrefix}${tokenId}` };
+}
+
+/** The token that a lock on a token is on; undefined where the text names none. */
+export function tokenIdOf(value: string): string | undefined {
+  return value.startsWith(tokenPrefix) ? value.slice(tokenPrefix.length) : undefined;
+}
+
+const tokenPrefix = 'sha256:';
 
 /** Targets that other releases lock and that do not exist here. A lock that locks nothing must not look like one. */
 const unknownTargets = ['login', 'node', 'mfa_device', 'windows_desktop', 'access_request', 'device'];
@@ -76,7 +93,20 @@ function readTarget(fields: Fields): LockSpec['target'] {
   const [[field, value]] = given as [[LockTargetField, string]];
   if (value.length > 600 || /\p{Cc}/u.test(value))
     throw InvalidResource(`spec.target.${field} is longer than 600 characters or holds a control character`);
-  return { [field]: value };
+  return { [field]: field === 'join_token' ? readToken(value) : value };
+}
+
+/** The name of a token is not kept, since whoever knows it may be able to join. */
+function readToken(value: string): string {
+  if (value.startsWith(tokenPrefix)) {
+    if (/^[0-9a-f]{64}$/.test(value.slice(tokenPrefix.length))) return value;
+    throw InvalidResource('spec.target.join_token names a token by sha256: and 64 hexadecimal digits');
+  }
+  if (isMaskedName(value))
+    throw InvalidResource(
+      'spec.target.join_token is masked: give the whole token, or sha256: and the tokenId of the AgentJoined that shows it',
+    );
+  return lockedToken(sha256Hex(value)).value;
 }
 
 function readMessage(message: string | undefined): string | undefined {

@@ -2,6 +2,7 @@ import { type CliContext, command, on, tableText, textOr } from '@postern/cli';
 import type { InventoryStatus } from '@postern/client';
 import { failure } from '@postern/core';
 import { type Agent, orNone } from '../inventory/agent.ts';
+import { agentLocks } from '../inventory/agent-locks.ts';
 import { nestedText } from '../inventory/nested-text.ts';
 
 const UnknownStatusFormat = failure(
@@ -22,22 +23,27 @@ export const inventoryStatus = command({
     if (flags.format !== 'text' && flags.format !== 'json') throw UnknownStatusFormat(flags.format);
     const api = await context.api();
     const connected = flags.connected ? await api.inventory.agents({ connected: true }) : undefined;
-    if (flags.format === 'json') return printJson(context, await api.inventory.status(), connected);
-    context.terminal.print(connected ? connectedTable(connected) : countsText(await api.inventory.status()));
+    if (flags.format === 'text' && connected) return context.terminal.print(connectedTable(connected));
+    const { size: locked } = await agentLocks(api);
+    const status = await api.inventory.status();
+    if (flags.format === 'json') return printJson(context, { ...status, locked }, connected);
+    context.terminal.print(countsText({ ...status, locked }));
   },
 });
 
-function printJson(
-  context: CliContext,
-  status: InventoryStatus,
-  connected: readonly Agent[] | undefined,
-): void {
+interface Counts extends InventoryStatus {
+  /** Agents under a lock, whether or not they are heard of. */
+  readonly locked: number;
+}
+
+function printJson(context: CliContext, status: Counts, connected: readonly Agent[] | undefined): void {
   const value = {
     Connected: connected ?? [],
     VersionCounts: status.versions,
     UpgraderCounts: status.upgraders,
     ServiceCounts: status.services,
     InstanceCount: status.total,
+    LockedCount: status.locked,
   };
   context.terminal.write(`${JSON.stringify(value)}\n`);
 }
@@ -52,11 +58,12 @@ function connectedTable(agents: readonly Agent[]): string {
   return tableText({ columns: ['Server ID', 'Services', 'Version', 'Upgrader'], rows });
 }
 
-function countsText({ versions, upgraders, services, total }: InventoryStatus): string {
+function countsText({ versions, upgraders, services, total, locked }: Counts): string {
   return nestedText({
     Versions: versions,
     Upgraders: upgraders,
     Services: services,
     'Total Instances': total,
+    ...(locked > 0 ? { 'Locked Instances': locked } : {}),
   });
 }

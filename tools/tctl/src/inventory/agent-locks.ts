@@ -1,4 +1,4 @@
-import type { Api } from '@postern/client';
+import type { Api, ResourceDocument } from '@postern/client';
 import { AppError, isPlainObject } from '@postern/core';
 
 /** What is said of an agent that a lock is on. */
@@ -7,18 +7,33 @@ export interface AgentLock {
   readonly lockMessage: string;
 }
 
-/** The locks on agents, by their ids; none for who may not see locks. */
+/** The locks on agents and on the tokens by which they joined, by the agents' ids; none for who may not see locks. */
 export async function agentLocks(api: Api): Promise<ReadonlyMap<string, AgentLock>> {
-  const locks = await api.resources.list('lock').catch((error: unknown) => {
-    if (error instanceof AppError && error.kind === 'permission_denied') return [];
+  const locks = (await unlessDenied(api.resources.list('lock'))) ?? [];
+  const found = new Map<string, AgentLock>();
+  for (const { metadata, spec } of locks.toReversed()) {
+    const { message } = spec;
+    const lock = { lock: metadata.name, lockMessage: typeof message === 'string' ? message : '' };
+    for (const agentId of await agentsUnder(api, spec)) found.set(agentId, lock);
+  }
+  return found;
+}
+
+async function agentsUnder(api: Api, { target }: ResourceDocument['spec']): Promise<readonly string[]> {
+  if (!isPlainObject(target)) return [];
+  const { server_id: agentId, join_token: token } = target;
+  if (typeof agentId === 'string') return [agentId];
+  if (typeof token !== 'string' || !token.startsWith(tokenPrefix)) return [];
+  return (await unlessDenied(api.agentsOfToken(token.slice(tokenPrefix.length)))) ?? [];
+}
+
+const tokenPrefix = 'sha256:';
+
+async function unlessDenied<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'permission_denied') return undefined;
     throw error;
-  });
-  return new Map(
-    locks.flatMap(({ metadata, spec }): [string, AgentLock][] => {
-      const { target, message } = spec as { target?: unknown; message?: unknown };
-      const id: unknown = isPlainObject(target) ? target['server_id'] : undefined;
-      if (typeof id !== 'string') return [];
-      return [[id, { lock: metadata.name, lockMessage: typeof message === 'string' ? message : '' }]];
-    }),
-  );
+  }
 }

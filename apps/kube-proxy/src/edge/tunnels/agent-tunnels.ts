@@ -1,6 +1,8 @@
 import { type AppError, type Clock, failure } from '@postern/core';
+import type { Principal } from '@postern/identity';
 import type { Tunnel } from '@postern/tunnel';
 import { CertificateExpired } from '../../streams/open-requests.ts';
+import { AgentStopped, type LockOnAgent } from '../agent-lock.ts';
 import { TunnelUpstream } from './tunnel-upstream.ts';
 
 export const AgentRevoked = failure(
@@ -15,11 +17,12 @@ export const EdgeLeaving = failure(
   () => 'this edge is about to stop; use another one',
 );
 
-interface Held {
-  readonly agentId: string;
+/** Who opened a tunnel, as the certificate says. */
+export type TunnelOwner = Pick<Principal, 'id' | 'joinToken' | 'notAfter'>;
+
+interface Held extends TunnelOwner {
   readonly tunnel: Tunnel;
   readonly upstream: TunnelUpstream;
-  readonly notAfter: Date;
 }
 
 export interface AgentTunnelsDeps {
@@ -28,6 +31,7 @@ export interface AgentTunnelsDeps {
   readonly now: () => number;
   /** Told when an agent has its first tunnel here, or has lost its last. */
   readonly changed: () => void;
+  readonly lockOnAgent: LockOnAgent;
 }
 
 const maxPerAgent = 8;
@@ -57,14 +61,16 @@ export class AgentTunnels {
     return [...this.#byAgent.keys()];
   }
 
-  add(agentId: string, tunnel: Tunnel, notAfter: Date): void {
-    if (this.#revoked.has(agentId)) return tunnel.close(AgentRevoked());
+  add({ id, joinToken, notAfter }: TunnelOwner, tunnel: Tunnel): void {
+    if (this.#revoked.has(id)) return tunnel.close(AgentRevoked());
+    const lock = this.#deps.lockOnAgent(id, joinToken);
+    if (lock) return tunnel.close(AgentStopped(lock));
     const upstream = new TunnelUpstream(tunnel, undefined, this.#deps.now);
-    const held = { agentId, tunnel, upstream, notAfter };
-    const before = this.#byAgent.get(agentId);
+    const held = { id, ...(joinToken === undefined ? {} : { joinToken }), tunnel, upstream, notAfter };
+    const before = this.#byAgent.get(id);
     // The agent drains those it does not need; one that has many of them forgot to.
     before?.[maxPerAgent - 2]?.tunnel.drain();
-    this.#byAgent.set(agentId, [held, ...(before ?? [])]);
+    this.#byAgent.set(id, [held, ...(before ?? [])]);
     this.#size += 1;
     void tunnel.closed.then(() => this.#remove(held));
     if (!before) this.#deps.changed();
@@ -94,6 +100,14 @@ export class AgentTunnels {
     for (const { tunnel } of this.#byAgent.get(agentId) ?? []) tunnel.close(AgentRevoked());
   }
 
+  /** Ends everything of agents that a lock is on. They may open tunnels again when it is gone. */
+  cutLocked(): void {
+    for (const { id, joinToken, tunnel } of [...this.#byAgent.values()].flat()) {
+      const lock = this.#deps.lockOnAgent(id, joinToken);
+      if (lock) tunnel.close(AgentStopped(lock));
+    }
+  }
+
   forEach(act: (tunnel: Tunnel) => void): void {
     for (const list of this.#byAgent.values()) for (const { tunnel } of list) act(tunnel);
   }
@@ -110,11 +124,11 @@ export class AgentTunnels {
   }
 
   #remove(held: Held): void {
-    const left = (this.#byAgent.get(held.agentId) ?? []).filter((other) => other !== held);
+    const left = (this.#byAgent.get(held.id) ?? []).filter((other) => other !== held);
     this.#size -= 1;
-    if (left.length > 0) this.#byAgent.set(held.agentId, left);
+    if (left.length > 0) this.#byAgent.set(held.id, left);
     else {
-      this.#byAgent.delete(held.agentId);
+      this.#byAgent.delete(held.id);
       this.#deps.changed();
     }
   }

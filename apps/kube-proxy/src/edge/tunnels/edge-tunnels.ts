@@ -3,6 +3,7 @@ import type { Clock } from '@postern/core';
 import type { HeldIdentity } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import type { Peer } from '../../listen/peer.ts';
+import type { LockOnAgent } from '../agent-lock.ts';
 import type { EdgeBus } from '../edge-bus.ts';
 import { Hearing } from '../hearing.ts';
 import { AgentReach } from './agent-reach.ts';
@@ -21,6 +22,7 @@ export interface EdgeTunnelsDeps {
   /** host:port where other edges reach this one. */
   readonly address: () => string;
   readonly serveHere: TunnelGateDeps['serveHere'];
+  readonly lockOnAgent: LockOnAgent;
 }
 
 const sweepMs = 500;
@@ -38,9 +40,10 @@ export class EdgeTunnels {
   #timer: NodeJS.Timeout | undefined;
   #toldEdges = 1;
 
-  constructor({ clock, log, held, bus, edgeId, address, serveHere }: EdgeTunnelsDeps) {
+  constructor({ clock, log, held, bus, edgeId, address, serveHere, lockOnAgent }: EdgeTunnelsDeps) {
     const directory = this.#directory;
-    this.agents = new AgentTunnels({ clock, now, changed: () => this.#announcements.changed() });
+    const changed = () => this.#announcements.changed();
+    this.agents = new AgentTunnels({ clock, now, changed, lockOnAgent });
     this.#peers = new PeerTunnels({ held, log, directory, now });
     this.reach = new AgentReach({ local: this.agents, peers: this.#peers, directory });
     this.#gate = new TunnelGate({

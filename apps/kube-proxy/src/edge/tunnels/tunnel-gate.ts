@@ -84,14 +84,15 @@ export class TunnelGate {
     ]);
   }
 
-  #acceptAgent(socket: TLSSocket, { id, notAfter }: Principal): void {
+  #acceptAgent(socket: TLSSocket, principal: Principal): void {
     const tunnel = this.#open(socket);
     if (this.#isLeaving) return tunnel.close(EdgeLeaving());
     const { agents, log } = this.#deps;
-    agents.add(id, tunnel, notAfter);
-    log.info('an agent opened a tunnel', { agentId: id });
+    const { id: agentId } = principal;
+    agents.add(principal, tunnel);
+    log.info('an agent opened a tunnel', { agentId });
     void tunnel.closed.then((reason) =>
-      log.info('the tunnel of an agent is closed', { agentId: id, reason: reason?.message ?? 'drained' }),
+      log.info('the tunnel of an agent is closed', { agentId, reason: reason?.message ?? 'drained' }),
     );
     this.#tellEdges(tunnel);
   }
