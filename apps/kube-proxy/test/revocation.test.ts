@@ -183,7 +183,8 @@ describe.each(['together', 'split', 'hop'] as const)('open streams, edge and age
     expect(refused).toContain('is locked: stolen');
     expect(rig.edge.role.open.size).toBe(0);
     rig.unlock('l1');
-    expect(await raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`)).toContain('HTTP/1.1 200');
+    const again = () => raw(rig, rig.alice, `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`);
+    await expect.poll(again, { timeout: 10_000 }).toContain('HTTP/1.1 200');
   });
 
   test('are not opened any more right after a change of access (A-07)', async () => {

@@ -161,7 +161,9 @@ function candidatesFor(deps: DispatchDeps, cluster: string): RoutedAgent[] {
     .filter(({ agentId, clusters }) => agentId !== own && clusters.get(cluster)?.origin === origin);
   const unlocked = candidates.filter(({ agentId }) => !lockOnAgent(agentId));
   if (unlocked.length > 0) return unlocked.slice(0, maxCandidates);
-  const lock = lockOnAgent(candidates[0]?.agentId ?? (local?.has(cluster) ? own : ''));
+  // Locked agents have no tunnel any more: of those that serve the cluster one that is locked is why it cannot be reached.
+  const serving = [...routes.serving(cluster), ...(local?.has(cluster) ? [own] : [])];
+  const lock = serving.map((agentId) => lockOnAgent(agentId)).find((found) => found !== undefined);
   throw lock ? AgentLocked(cluster, lock) : ClusterOffline(cluster);
 }
 

@@ -105,10 +105,17 @@ export class Routes {
 
   /** Every report about a cluster by agents that are alive. */
   served(cluster: string): ServedCluster[] {
+    return this.#alive(cluster).map((entry) => entry.clusters.get(cluster)!);
+  }
+
+  /** Ids of the agents that said lately that they serve a cluster, whether or not they can be reached. */
+  serving(cluster: string): string[] {
+    return this.#alive(cluster).map(({ agentId }) => agentId);
+  }
+
+  #alive(cluster: string): Entry[] {
     const now = this.#hearing.now();
-    return [...(this.#byCluster.get(cluster) ?? [])]
-      .filter((entry) => entry.aliveUntil > now)
-      .map((entry) => entry.clusters.get(cluster)!);
+    return [...(this.#byCluster.get(cluster) ?? [])].filter((entry) => entry.aliveUntil > now);
   }
 
   #of(name: string): Set<Entry> {
