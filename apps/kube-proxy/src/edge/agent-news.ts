@@ -8,7 +8,7 @@ import {
   routesSubject,
   ServedReport,
 } from '@postern/contracts';
-import { type Clock, messageOf } from '@postern/core';
+import { type Clock, delay, messageOf } from '@postern/core';
 import type { Logger } from '@postern/telemetry';
 import { Compile } from 'typebox/compile';
 import type { EdgeBus, Message } from './edge-bus.ts';
@@ -32,6 +32,8 @@ const isRoutes = Compile(RoutesReply);
 const isGoodbye = Compile(Goodbye);
 
 const askAgainMs = 5000;
+const routesMs = 8000;
+const askForRoutesMs = 250;
 
 /** Follows what agents say of themselves. An agent is the one whose subject it is, whatever the message says. */
 export class AgentNews {
@@ -55,15 +57,25 @@ export class AgentNews {
     };
   }
 
-  /** Without inventory-svc the edge learns the same from the agents' next heartbeats. */
+  /**
+   * Asks inventory-svc what is served, again and again for some seconds. Without it the edge learns the same from the agents' next
+   * heartbeats.
+   */
   async askForRoutes(): Promise<void> {
+    const end = performance.now() + routesMs;
+    while (!(await this.#haveRoutes()) && performance.now() < end) await delay(askForRoutesMs);
+  }
+
+  async #haveRoutes(): Promise<boolean> {
     const { bus, log, ownAgentId, routes } = this.#deps;
     try {
       const reply = await bus.request(routesSubject, {}, { timeoutMs: 2000 });
-      if (!isRoutes.Check(reply)) return;
+      if (!isRoutes.Check(reply)) return false;
       for (const report of reply.reports) if (report.agentId !== ownAgentId) routes.report(report);
+      return true;
     } catch (error) {
       log.warn('routes are not known yet', { reason: messageOf(error) });
+      return false;
     }
   }
 

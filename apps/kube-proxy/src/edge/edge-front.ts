@@ -1,5 +1,5 @@
 import { publicBusPath } from '@postern/contracts';
-import { toAppError } from '@postern/core';
+import { failure, toAppError } from '@postern/core';
 import type { Exchange } from '../listen/exchange.ts';
 import { refuseApi, refuseKube, sendJson } from '../listen/refuse.ts';
 import type { PortHandlers, UpgradeExchange } from '../listen/tls-front.ts';
@@ -19,7 +19,16 @@ export interface EdgeFrontDeps {
   readonly api: ApiFront;
   readonly facts: WebApiFacts;
   readonly isReady: () => boolean;
+  /** Whether it was ready once: until then it does not know who may do what and where. */
+  readonly hasBegun: () => boolean;
 }
+
+/** Asked before it can know. */
+export const EdgeStarting = failure(
+  'unavailable',
+  'kube.edge_starting',
+  () => 'this server has just started and does not know yet who serves the cluster; try again',
+);
 
 /**
  * What the public address answers. Clusters are below `/v1/teleport/`, API calls go by the table of the API front, agents have
@@ -28,12 +37,15 @@ export interface EdgeFrontDeps {
 export function edgeFront(deps: EdgeFrontDeps): PortHandlers {
   return {
     request: (exchange) => {
-      if (exchange.target.startsWith(routingPrefix)) deps.kube.request(exchange);
-      else publicRequest(deps, exchange);
+      if (!exchange.target.startsWith(routingPrefix)) publicRequest(deps, exchange);
+      else if (deps.hasBegun()) deps.kube.request(exchange);
+      else refuseKube(exchange.answer, EdgeStarting());
     },
     upgrade: (exchange: UpgradeExchange) => {
-      if (exchange.target.startsWith(routingPrefix)) deps.kube.upgrade(exchange);
-      else if (exchange.target === publicBusPath) deps.bus.upgrade(exchange);
+      if (exchange.target.startsWith(routingPrefix)) {
+        if (deps.hasBegun()) deps.kube.upgrade(exchange);
+        else refuseUpgrade(exchange.answer, EdgeStarting());
+      } else if (exchange.target === publicBusPath) deps.bus.upgrade(exchange);
       else refuseUpgrade(exchange.answer, NoSuchRoute());
     },
     tunnel: (socket, peer) => deps.tunnels.accept(socket, peer),

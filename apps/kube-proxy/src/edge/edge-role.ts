@@ -89,6 +89,7 @@ export class EdgeRole implements AsyncDisposable {
   readonly #disposables: (() => unknown)[] = [];
   #view: View | undefined;
   #isReady = false;
+  #hasBegun = false;
 
   constructor(deps: EdgeRoleDeps, config: EdgeRoleConfig) {
     this.#deps = deps;
@@ -142,12 +143,13 @@ export class EdgeRole implements AsyncDisposable {
       api: this.#api,
       facts,
       isReady: () => this.#isReady,
+      hasBegun: () => this.#hasBegun,
       bus: this.#bus,
       tunnels: this.tunnels,
     });
   }
 
-  /** Follows policy, clusters and agents; resolves when all three are known, and only then is the edge ready. */
+  /** Follows policy, clusters, agents and other edges; resolves when all of them are known, and only then is the edge ready. */
   async start(): Promise<void> {
     const { policy, openView } = this.#deps;
     this.#disposables.push(policy.onChange(() => this.#locksMayHaveChanged()));
@@ -156,16 +158,17 @@ export class EdgeRole implements AsyncDisposable {
       onChange: (entry) => this.#clusterChanged(entry),
     });
     this.#disposables.push(this.#news.follow());
-    this.tunnels.start();
+    const others = this.tunnels.start();
     const sweep = setInterval(() => this.#sweep(), sweepMs);
     const recheck = setInterval(() => this.#policyChanged(), recheckMs);
     this.#disposables.push(
       () => clearInterval(sweep),
       () => clearInterval(recheck),
     );
-    await Promise.all([policy.ready, this.#view.ready, this.#news.askForRoutes()]);
+    await Promise.all([policy.ready, this.#view.ready, this.#news.askForRoutes(), others]);
     this.servedChanged();
     this.#isReady = true;
+    this.#hasBegun = true;
   }
 
   /** Readiness goes red before the listener closes, so that balancers look elsewhere. */

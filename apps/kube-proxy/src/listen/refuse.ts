@@ -7,9 +7,12 @@ export function refuseKube(answer: Answer, error: AppError): void {
   sendText(answer, statusCode(error), statusBody(error), statusHeaders(error));
 }
 
+/** Codes of refusals after which the same request may be sent again at once. */
+const sentAgain = new Set(['kube.send_again', 'kube.edge_starting']);
+
 /** Headers of a refusal. Clients of Kubernetes wait and try again by themselves when they are told how long. */
 export function statusHeaders(error: AppError): string[] {
-  const isForNow = statusCode(error) === 429 || error.code === 'kube.send_again';
+  const isForNow = statusCode(error) === 429 || sentAgain.has(error.code);
   return ['content-type', 'application/json', ...(isForNow ? ['retry-after', '1'] : [])];
 }
 

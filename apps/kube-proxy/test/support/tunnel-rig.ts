@@ -18,6 +18,8 @@ export interface TestEdge extends AsyncDisposable {
   readonly port: number;
   readonly tunnels: EdgeTunnels;
   readonly held: HeldIdentity;
+  /** Settles when it has heard of the other edges. */
+  readonly hasHeard: Promise<void>;
 }
 
 /** An agent without clusters, which answers what it was asked. */
@@ -79,12 +81,13 @@ export class TunnelRig implements AsyncDisposable {
     );
     const listening = await front.listen({ host: '127.0.0.1', port });
     address = `127.0.0.1:${listening.port}`;
-    tunnels.start();
+    const hasHeard = tunnels.start();
     const edge = {
       id,
       port: listening.port,
       tunnels,
       held,
+      hasHeard,
       [Symbol.asyncDispose]: async () => {
         await front.close(0);
         await tunnels.close(0);

@@ -6,7 +6,7 @@ import {
   EdgeTunnels,
   fromSubjectToken,
 } from '@postern/contracts';
-import { uuidv7 } from '@postern/core';
+import { delay, uuidv7 } from '@postern/core';
 import { Compile } from 'typebox/compile';
 import type { EdgeBus } from '../edge-bus.ts';
 import type { Hearing } from '../hearing.ts';
@@ -34,6 +34,9 @@ const intervalMs = 5000;
 const soonMs = 100;
 const askAgainMs = 2000;
 const greetMs = 500;
+/** The way of a question and its answer over the bus. */
+const answerMs = 200;
+const settleMs = 5000;
 
 /** What edges tell each other on the bus: that they are there, and whose tunnels they hold. */
 export class Announcements implements Disposable {
@@ -69,6 +72,16 @@ export class Announcements implements Disposable {
       () => subscriptions.map((subscription) => subscription.unsubscribe()),
     );
     this.announce();
+  }
+
+  /**
+   * Settles once everybody has had the time to answer and it is known whose tunnels they hold; or after five seconds, when somebody
+   * does not say.
+   */
+  async settled(): Promise<void> {
+    const end = performance.now() + settleMs;
+    await delay(greetMs + answerMs);
+    while (!this.#deps.directory.isComplete && performance.now() < end) await delay(answerMs / 4);
   }
 
   announce(): void {
@@ -121,11 +134,11 @@ export class Announcements implements Disposable {
     const { bus, edgeId, directory, edgesChanged } = this.#deps;
     if (id === edgeId) this.#deps.hearing.heard();
     if (id === edgeId || !isBeat.Check(beat)) return;
-    const before = directory.size;
+    const isNew = directory.isNew(id, beat);
     const isKnown = directory.beat(id, beat);
-    if (directory.size !== before) {
+    if (isNew) {
       edgesChanged();
-      // It is new, and knows of nobody; all others answer, so not at the same moment.
+      // It knows of nobody; all others answer, so not at the same moment.
       this.#greet ??= setTimeout(() => this.#tellBeat(), Math.random() * greetMs);
     }
     const now = performance.now();

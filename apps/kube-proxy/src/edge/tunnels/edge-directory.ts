@@ -14,6 +14,8 @@ interface Entry {
   run: string;
   revision: number;
   agents: ReadonlySet<string>;
+  /** What its last beat spoke of. */
+  spokenOf: { readonly run: string; readonly revision: number };
   aliveUntil: number;
   /** It could not be reached a moment ago. */
   shunnedUntil: number;
@@ -35,12 +37,24 @@ export class EdgeDirectory {
     this.#hearing = hearing;
   }
 
+  /** Whether a beat is of an edge, or of a run of one, that was not heard before, and so knows of nobody either. */
+  isNew(id: string, { run }: Pick<EdgeBeat, 'run'>): boolean {
+    const entry = this.#edges.get(id);
+    return !entry || entry.spokenOf.run !== run || entry.aliveUntil <= this.#hearing.now();
+  }
+
   /** Takes a beat. False when the tunnels it speaks of are not known, so that they have to be asked for. */
   beat(id: string, { run, intervalMs, address, revision }: EdgeBeat): boolean {
     const entry = this.#of(id);
     entry.address = address;
     entry.aliveUntil = this.#hearing.now() + missable * intervalMs;
-    return entry.run === run && entry.revision >= revision;
+    entry.spokenOf = { run, revision };
+    return isKnown(entry);
+  }
+
+  /** Whether of each edge that is alive it is known whose tunnels it holds. */
+  get isComplete(): boolean {
+    return this.#alive().every(isKnown);
   }
 
   tunnels(id: string, { run, revision, agents }: EdgeTunnels): void {
@@ -96,10 +110,15 @@ export class EdgeDirectory {
       run: '',
       revision: -1,
       agents: new Set<string>(),
+      spokenOf: { run: '', revision: 0 },
       aliveUntil: 0,
       shunnedUntil: 0,
     };
     this.#edges.set(id, entry);
     return entry;
   }
+}
+
+function isKnown({ run, revision, spokenOf }: Entry): boolean {
+  return run === spokenOf.run && revision >= spokenOf.revision;
 }

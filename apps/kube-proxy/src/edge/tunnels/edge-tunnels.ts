@@ -65,9 +65,11 @@ export class EdgeTunnels {
     });
   }
 
-  start(): void {
+  /** Answers once it is known which agents are reached through other edges, or after seconds. */
+  start(): Promise<void> {
     this.#announcements.start();
     this.#timer = setInterval(() => this.#sweep(), sweepMs);
+    return this.#announcements.settled();
   }
 
   /** Tells other edges where this one is reached, now that it is. */
