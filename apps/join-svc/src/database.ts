@@ -13,7 +13,9 @@ export interface JoinDb {
     readonly cluster_name: string;
     readonly pin: string;
     readonly certificate: string;
-    readonly sealed_key: string;
+    readonly sealed_key: string | null;
+    readonly chain: Generated<string | null>;
+    readonly retired_at: Generated<Date | null>;
     readonly created_at: Generated<Date>;
   };
   readonly bus_revocation: {
@@ -24,6 +26,9 @@ export interface JoinDb {
   readonly agent_key: {
     readonly agent_id: string;
     readonly key: string;
+    readonly issuer: string;
+    readonly not_after: Date | null;
+    readonly trust_revision: number;
   };
   readonly used_proof: {
     readonly proof: string;

@@ -11,12 +11,17 @@ import type { JoinStore } from './database.ts';
 import type { JoinLimiter } from './joins/limiter.ts';
 import type { TokenList } from './joins/tokens.ts';
 import type { JoinMethod, MethodDeps } from './methods/method.ts';
+import type { RotationDeps } from './rotation/rotate.ts';
+import type { TrustTeller } from './rotation/tell-trust.ts';
 
 /** What the operations of join-svc work with. */
 export interface JoinDeps {
   readonly store: JoinStore;
   readonly events: EventDesk;
   readonly certifier: Certifier;
+  readonly rotation: RotationDeps;
+  /** What joined processes are told of whom to trust. */
+  readonly trust: Pick<TrustTeller, 'statements'>;
   readonly identity: HeldIdentity;
   readonly tokens: TokenList;
   readonly limiter: JoinLimiter;

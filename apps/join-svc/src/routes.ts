@@ -9,6 +9,7 @@ import type { JoinDeps } from './deps.ts';
 import { joinRoute, renewRoute } from './joins/routes.ts';
 import { meRoute } from './sessions/me.ts';
 import { may } from './sessions/may.ts';
+import { followedRoute, rotateRoute } from './rotation/routes.ts';
 import { certificatesRoute, signRoute } from './sessions/sign.ts';
 
 /** Every HTTP operation of join-svc. */
@@ -24,6 +25,8 @@ export const routes: readonly Route<JoinDeps>[] = [
   revokeAgentRoute,
   selfRoute,
   agentsOfTokenRoute,
+  followedRoute,
+  rotateRoute,
   ...eventRoutes<JoinDeps>({
     context: 'join',
     may: (verb) => may(verb, 'event'),

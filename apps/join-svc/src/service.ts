@@ -5,20 +5,17 @@ import type { Clock } from '@postern/core';
 import { openEventDesk } from '@postern/event-routes';
 import { openParking, startRelay } from '@postern/event-store';
 import { type HttpServer, httpServer, type Readiness } from '@postern/http';
-import { type HeldIdentity, sealerFrom, spiffeId } from '@postern/identity';
+import type { HeldIdentity } from '@postern/identity';
 import { openPolicy } from '@postern/policy';
 import type { Telemetry } from '@postern/telemetry';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { writeAdminIdentity } from './authorities/admin-identity.ts';
-import type { Certifier } from './authorities/certify.ts';
-import { openAuthorities } from './authorities/open-authorities.ts';
-import { issueOwnIdentity, keepFresh } from './authorities/own-identity.ts';
+import { keepAuthorities } from './authorities/keep-authorities.ts';
+import { backgroundJobs, type BackgroundJobs } from './background-jobs.ts';
 import { openChallenges } from './challenges/challenges.ts';
 import type { JoinConfig } from './config.ts';
 import type { JoinStore } from './database.ts';
 import type { JoinDeps } from './deps.ts';
-import { writeCaFile } from './files.ts';
 import { busAccessIssuer } from './bus/bus-access.ts';
 import { ownCredentialLifeMs, ownSelectors } from './bus/own-access.ts';
 import { isRevoked } from './agents/revoke-agent.ts';
@@ -79,13 +76,9 @@ const refusalAfterMs = 1_000;
 export async function joinService(deps: JoinServiceDeps, config: JoinServiceConfig): Promise<JoinService> {
   await using opening = new AsyncDisposableStack();
   const { store, bus, telemetry, clock, agentId = `join-svc-${randomUUID()}` } = deps;
-  const sealer = sealerFrom(config.key);
-  const authorities = await openAuthorities({ store, clock, sealer }, config.clusterName);
-  const certifier: Certifier = { authorities, clock, publicAddrs: config.publicAddrs ?? [] };
   const jobs = opening.use(backgroundJobs(telemetry));
-  const { held, renew } = await issueOwnIdentity(certifier, { id: agentId, lifeMs: config.agentTtlMs });
-  jobs.keepFresh('the certificate of this service', config.agentTtlMs, renew);
-  await writeFiles({ store, certifier, clock, jobs, by: spiffeId(held.current().principal) }, config);
+  const own = opening.use(await keepAuthorities({ store, bus, telemetry, clock, jobs, agentId }, config));
+  const { held } = own;
   opening.use(await keepBus({ bus, jobs, telemetry }, config));
   opening.use(startRelay({ store, target: eventStreamTarget(bus, 'join'), telemetry }));
   const views = opening.use(openViews({ bus, agentId, clock }, config));
@@ -105,7 +98,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
       deps: {
         store,
         events,
-        certifier,
+        ...own.known,
         identity: held,
         ...views.known,
         limiter: new JoinLimiter(clock),
@@ -178,40 +171,6 @@ function openViews(
     [Symbol.asyncDispose]: async () => {
       await view.close();
       await policy[Symbol.asyncDispose]();
-    },
-  };
-}
-
-interface FileDeps {
-  readonly store: JoinStore;
-  readonly certifier: Certifier;
-  readonly clock: Clock;
-  readonly jobs: BackgroundJobs;
-  readonly by: string;
-}
-
-async function writeFiles({ jobs, by, ...deps }: FileDeps, config: JoinServiceConfig): Promise<void> {
-  const { adminIdentityFile: path, dataDir, userTtlMs: lifeMs } = config;
-  if (dataDir !== undefined) await writeCaFile(dataDir, deps.certifier.authorities.host.certificate);
-  if (path === undefined) return;
-  const write = () => writeAdminIdentity(deps, { path, lifeMs, by });
-  await write();
-  jobs.keepFresh('the identity file of the administrator', lifeMs, write);
-}
-
-interface BackgroundJobs extends AsyncDisposable {
-  keepFresh(what: string, lifeMs: number, renew: () => Promise<void>): void;
-}
-
-function backgroundJobs(telemetry: Telemetry): BackgroundJobs {
-  const stopped = new AbortController();
-  const running: Promise<void>[] = [];
-  return {
-    keepFresh: (what, lifeMs, renew) =>
-      void running.push(keepFresh(what, { telemetry, signal: stopped.signal, lifeMs }, renew)),
-    [Symbol.asyncDispose]: async () => {
-      stopped.abort();
-      await Promise.allSettled(running);
     },
   };
 }

@@ -11,6 +11,7 @@ import {
   liveViewSubject,
   routesSubject,
   subjectToken,
+  trustSubject,
   viewKindsFor,
   wakeSubject,
 } from '@postern/contracts';
@@ -122,6 +123,13 @@ export const channels: readonly Channel[] = [
     isAnswered: true,
     say: () => [routesSubject],
     hear: () => [routesSubject],
+  },
+  {
+    name: 'trust',
+    speakers: ['join-svc'],
+    listeners: ['everyone'],
+    say: () => [trustSubject],
+    hear: () => [trustSubject],
   },
   {
     name: 'live view',

@@ -7,6 +7,7 @@ describe('permissions', () => {
     expect(permissionsOf({ agentId: 'a.>', roles: [] }).subscribe).toEqual([
       'cmd.a=2e=3e.>',
       '_INBOX.a=2e=3e.>',
+      'trust.news',
     ]);
   });
 

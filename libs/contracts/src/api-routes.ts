@@ -4,6 +4,7 @@ export const apiFront = [
   { prefix: '/v1/trust', service: 'join-svc', authenticated: false },
   { prefix: '/v1/renew', service: 'join-svc', authenticated: true },
   { prefix: '/v1/auth/sign', service: 'join-svc', authenticated: true },
+  { prefix: '/v1/auth/rotation', service: 'join-svc', authenticated: true },
   { prefix: '/v1/certificates', service: 'join-svc', authenticated: true },
   { prefix: '/v1/status', service: 'join-svc', authenticated: true },
   { prefix: '/v1/me', service: 'join-svc', authenticated: true },

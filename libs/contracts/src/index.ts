@@ -102,6 +102,14 @@ export {
   JoinRefused,
   SessionStarted,
 } from './join/join-events.ts';
+export { FollowedRequest, RotateRequest, RotationView, TrustMessage } from './join/rotation-api.ts';
+export {
+  AuthorityRotationAdvanced,
+  AuthorityRotationEnded,
+  AuthorityRotationStarted,
+  RotationMode,
+  RotationPhase,
+} from './join/rotation-events.ts';
 export {
   AuditedRequest,
   AuditedRequestRow,
@@ -163,6 +171,7 @@ export {
   partitions,
   routesSubject,
   subjectToken,
+  trustSubject,
   type ViewPlace,
   viewSubject,
   viewSubjects,

@@ -145,6 +145,9 @@ function boundedToken(text: string): string {
 /** Request to inventory-svc for every `ServedReport` of the agents online now → `RoutesReply`. */
 export const routesSubject = 'inventory.routes';
 
+/** Core message `TrustMessage` of join-svc to every joined process: whom to trust changed, or is being changed. */
+export const trustSubject = 'trust.news';
+
 /** Poke for the relay of a service: something was appended. */
 export function wakeSubject(service: string): string {
   return `wake.${service}`;

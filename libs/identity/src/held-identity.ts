@@ -9,6 +9,8 @@ export interface IdentityMaterial {
   readonly hostCa: string;
   readonly userCa: string;
   readonly clusterName: string;
+  /** What a server sends behind its certificate, for whoever knows only the authority before; PEM. */
+  readonly hostChain?: string | undefined;
 }
 
 /** What a process is at this moment. */
@@ -16,13 +18,16 @@ export interface CurrentIdentity extends IdentityMaterial {
   readonly principal: Principal;
 }
 
+/** Told of a replacement, and of what there was before it. */
+export type IdentityListener = (identity: CurrentIdentity, before: CurrentIdentity) => void;
+
 /**
  * The identity that a process holds. It is replaced by each renewal; TLS servers and clients read it when they connect,
  * and servers listen for the change.
  */
 export class HeldIdentity {
   #current: CurrentIdentity;
-  readonly #listeners = new Set<(identity: CurrentIdentity) => void>();
+  readonly #listeners = new Set<IdentityListener>();
   readonly #clock: Clock;
 
   constructor(material: IdentityMaterial, clock: Clock = systemClock) {
@@ -41,12 +46,13 @@ export class HeldIdentity {
 
   /** Takes a new identity, after checking that it is one. */
   replace(material: IdentityMaterial): void {
+    const before = this.#current;
     this.#current = withPrincipal(material, this.#clock());
-    for (const listener of this.#listeners) listener(this.#current);
+    for (const listener of this.#listeners) listener(this.#current, before);
   }
 
   /** Calls back after each replacement; the answer stops that. */
-  onChange(listener: (identity: CurrentIdentity) => void): () => void {
+  onChange(listener: IdentityListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

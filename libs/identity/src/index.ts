@@ -5,7 +5,7 @@ export {
   signAssertion,
   verifyAssertion,
 } from './assertion.ts';
-export { type Authority, createAuthority, type NewAuthority } from './authority.ts';
+export { type Authority, certifySuccessor, createAuthority, type NewAuthority } from './authority.ts';
 export { type CertificateSpec, issueCertificate, NotIssuable } from './certificate.ts';
 export { InvalidCsr, makeCsr, readCsr } from './csr.ts';
 export {
@@ -17,7 +17,12 @@ export {
   type VerifiedGrant,
   verifyGrant,
 } from './grant.ts';
-export { type CurrentIdentity, HeldIdentity, type IdentityMaterial } from './held-identity.ts';
+export {
+  type CurrentIdentity,
+  HeldIdentity,
+  type IdentityListener,
+  type IdentityMaterial,
+} from './held-identity.ts';
 export {
   formatIdentityFile,
   type IdentityFile,
@@ -74,7 +79,17 @@ export {
   serverTls,
   type ServerTlsOptions,
 } from './tls.ts';
-export { caPin, InvalidPem, readCertificate, splitPem, type TrustBundle } from './trust.ts';
+export {
+  caPin,
+  droppedAuthorities,
+  InvalidPem,
+  isIssuedBy,
+  issuerPin,
+  readCertificate,
+  splitPem,
+  type TrustBundle,
+} from './trust.ts';
+export { readTrustNews, signTrustNews, type TrustNews } from './trust-news.ts';
 export {
   InvalidViewProof,
   type ProvedAsker,

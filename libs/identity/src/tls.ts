@@ -14,10 +14,10 @@ export type AcceptedClients = 'host' | 'all';
  * a resumed session would skip the client certificate, and with it every check since.
  */
 export function serverContext(held: HeldIdentity, clients: AcceptedClients): SecureContextOptions {
-  const { key, certificate, hostCa, userCa } = held.current();
+  const { key, certificate, hostChain = '', hostCa, userCa } = held.current();
   return {
     key,
-    cert: certificate,
+    cert: certificate + hostChain,
     ca: clients === 'host' ? [hostCa] : [hostCa, userCa],
     minVersion: 'TLSv1.2',
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
@@ -54,21 +54,30 @@ export function followIdentity(
   return held.onChange(() => server.setSecureContext(serverContext(held, clients)));
 }
 
-const peers = new WeakMap<TLSSocket, Peer>();
+interface KnownPeer {
+  readonly peer: Peer;
+  readonly trust: TrustBundle;
+}
+
+const peers = new WeakMap<TLSSocket, KnownPeer>();
 
 /**
- * Who is at the other end of an accepted connection; undefined when it showed no certificate. Verified once per
- * connection, except that an expired certificate is refused from that moment on.
+ * Who is at the other end of an accepted connection; undefined when it showed no certificate. Verified once per connection and
+ * trust: an expired certificate is refused from that moment on, and one of an authority that is not trusted any more as well.
  */
 export function peerOf(socket: TLSSocket, trust: TrustBundle, at: Date): Peer | undefined {
   const known = peers.get(socket);
-  if (known) return unexpired(known, at);
+  if (known && isSameTrust(known.trust, trust)) return unexpired(known.peer, at);
   const certificate = socket.getPeerX509Certificate();
   if (!certificate) return undefined;
   if (!socket.authorized) throw UntrustedCertificate('it could not be verified');
   const peer = { certificate, principal: principalOf(certificate, trust, { at }) };
-  peers.set(socket, peer);
+  peers.set(socket, { peer, trust });
   return peer;
+}
+
+function isSameTrust(one: TrustBundle, other: TrustBundle): boolean {
+  return one.hostCa === other.hostCa && one.userCa === other.userCa;
 }
 
 function unexpired(peer: Peer, at: Date): Peer {

@@ -51,3 +51,25 @@ export function authoritiesOf(bundle: string): readonly X509Certificate[] {
   parsed.set(bundle, certificates);
   return certificates;
 }
+
+/** The authorities that were trusted and are not any more. */
+export function droppedAuthorities(before: TrustBundle, after: TrustBundle): readonly X509Certificate[] {
+  const kept = new Set(everyAuthorityOf(after).map(({ fingerprint256 }) => fingerprint256));
+  return everyAuthorityOf(before).filter(({ fingerprint256 }) => !kept.has(fingerprint256));
+}
+
+/** Whether one of these authorities is named as the issuer, by name and key; its signature was verified when it mattered. */
+export function isIssuedBy(certificate: X509Certificate, authorities: readonly X509Certificate[]): boolean {
+  return authorities.some((ca) => certificate.checkIssued(ca));
+}
+
+/** The pin of the authority that a bundle holds and that issued a certificate (PEM); undefined where none did. */
+export function issuerPin(certificate: string, bundle: string): string | undefined {
+  const leaf = readCertificate(certificate);
+  const issuer = splitPem(bundle).find((pem) => leaf.checkIssued(readCertificate(pem)));
+  return issuer === undefined ? undefined : caPin(issuer);
+}
+
+function everyAuthorityOf({ hostCa, userCa }: TrustBundle): X509Certificate[] {
+  return [...authoritiesOf(hostCa), ...authoritiesOf(userCa)];
+}

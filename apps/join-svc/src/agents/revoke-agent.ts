@@ -11,6 +11,7 @@ import type { JoinStore } from '../database.ts';
 import type { JoinDeps } from '../deps.ts';
 import { callingUser, checkActive } from '../sessions/caller.ts';
 import { agentDecider, type AgentState } from './agent.ts';
+import { endHeldKey } from './held-key.ts';
 
 /** Somebody without the right wants to revoke an agent. */
 const MayNotRevoke = failure('permission_denied', 'join.may_not_revoke', (why: string) => why);
@@ -36,6 +37,7 @@ export const revokeAgentRoute = route<JoinDeps>()({
       meta: { actor: by },
       also: async (trx, events) => {
         for (const event of events) await addRevocations(trx, agentId, AgentRevoked.read(event).busKeys);
+        await endHeldKey(trx, agentId);
       },
     });
     const bus = await tellBus(deps, agentId, state);

@@ -26,13 +26,13 @@ export async function writeAdminIdentity(
   const notAfter = after(deps.clock, lifeMs);
   const certificate = await certifyUser(deps.certifier, { user: adminUser, session, publicKey, notAfter });
   await startSession(deps, { session, user: adminUser, by, notAfter });
-  const { host } = deps.certifier.authorities;
+  const { hostCa, clusterName } = deps.certifier.authorities;
   const [proxy] = deps.certifier.publicAddrs;
   await writeIdentityFile(path, {
     key,
     certificate,
-    hostCa: host.certificate,
-    clusterName: host.clusterName,
+    hostCa,
+    clusterName,
     ...(proxy === undefined ? {} : { proxy }),
   });
 }

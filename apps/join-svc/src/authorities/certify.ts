@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
 import type { Clock } from '@postern/core';
 import { issueCertificate, typeForRoles } from '@postern/identity';
-import type { Authorities } from './open-authorities.ts';
+import type { Authorities } from './authorities.ts';
 
 /** What issuing certificates needs. */
 export interface Certifier {
+  /** Those of this moment: read them anew for each certificate. */
   readonly authorities: Authorities;
   readonly clock: Clock;
   /** host or host:port under which the control plane is reached; its certificates are good for these. */
@@ -31,12 +32,12 @@ export function certifyHost({ authorities, publicAddrs }: Certifier, spec: HostS
   const hosts = type === 'svc' ? publicAddrs.map(hostOf) : [];
   const names = [
     spec.id,
-    `${spec.id}.${authorities.host.clusterName}`,
+    `${spec.id}.${authorities.clusterName}`,
     'localhost',
     ...hosts.filter((host) => !isIP(host)),
   ];
   const addresses = ['127.0.0.1', '::1', ...hosts.filter((host) => isIP(host))];
-  return issueCertificate(authorities.host, {
+  return issueCertificate(authorities.issuers[type], {
     ...spec,
     type,
     dnsNames: [...new Set(names)],
@@ -57,7 +58,7 @@ export function certifyUser(
   { authorities }: Certifier,
   { user, ...spec }: UserCertificateSpec,
 ): Promise<string> {
-  return issueCertificate(authorities.user, { ...spec, type: 'user', id: user });
+  return issueCertificate(authorities.issuers.user, { ...spec, type: 'user', id: user });
 }
 
 /** A time some milliseconds from now, cut to whole seconds as certificates are. */

@@ -2,6 +2,8 @@ import { systemClock } from '@postern/core';
 import { createAuthority } from '@postern/identity';
 import { silentTelemetry } from '@postern/telemetry';
 import { describe, expect, test } from 'vitest';
+import { rotationDecider } from '../rotation/rotation.ts';
+import { type Authorities, authoritiesFrom } from './authorities.ts';
 import { issueOwnIdentity, keepFresh } from './own-identity.ts';
 
 describe('what has a life', () => {
@@ -20,13 +22,32 @@ describe('what has a life', () => {
   });
 });
 
+async function authoritiesOfTest(): Promise<Authorities> {
+  const make = async (use: 'host' | 'user', pin: string) => {
+    const authority = await createAuthority({ use, clusterName: 'postern', clock: systemClock });
+    const { certificate } = authority;
+    const row = {
+      use,
+      pin,
+      certificate,
+      cluster_name: 'postern',
+      sealed_key: '',
+      chain: null,
+      retired_at: null,
+    };
+    return { row, authority };
+  };
+  const made = [await make('host', 'h'), await make('user', 'u')];
+  const rows = made.map(({ row }) => row);
+  const opened = new Map(made.map(({ row: { pin }, authority }) => [pin, authority]));
+  const { initial: rotation } = rotationDecider;
+  return authoritiesFrom({ rows, opened, rotation, revision: 0, clock: systemClock })!;
+}
+
 describe('the identity of join-svc', () => {
   test('is a service of the control plane, and grows by a generation with each renewal', async () => {
-    const authority = (use: 'host' | 'user') =>
-      createAuthority({ use, clusterName: 'postern', clock: systemClock });
-    const authorities = { host: await authority('host'), user: await authority('user') };
     const certifier = {
-      authorities,
+      authorities: await authoritiesOfTest(),
       clock: systemClock,
       publicAddrs: ['[2001:db8::1]:3443', 'join.example.com:3443'],
     };

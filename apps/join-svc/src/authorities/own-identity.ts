@@ -56,14 +56,8 @@ async function issue(certifier: Certifier, { id, generation, lifeMs }: Own): Pro
   const { privateKey: key, publicKey } = await generateKeyPair();
   const notAfter = after(certifier.clock, lifeMs);
   const certificate = await certifyHost(certifier, { id, generation, roles: ['Auth'], publicKey, notAfter });
-  const { host, user } = certifier.authorities;
-  return {
-    key,
-    certificate,
-    hostCa: host.certificate,
-    userCa: user.certificate,
-    clusterName: host.clusterName,
-  };
+  const { hostCa, userCa, hostChain, clusterName } = certifier.authorities;
+  return { key, certificate, hostCa, userCa, hostChain, clusterName };
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

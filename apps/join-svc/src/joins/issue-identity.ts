@@ -1,6 +1,7 @@
 import { AgentCopied, type IssuedIdentity, type JoinRequest, type RenewRequest } from '@postern/contracts';
 import type { Handled } from '@postern/event-store';
 import type { AgentState } from '../agents/agent.ts';
+import type { Authorities } from '../authorities/authorities.ts';
 import { certifyHost } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 
@@ -10,32 +11,30 @@ export interface Decided {
   readonly roles: readonly string[];
   readonly publicKey: string;
   readonly state: AgentState;
+  /** Those that were recorded with it. */
+  readonly authorities: Authorities;
   readonly request: Pick<JoinRequest | RenewRequest, 'busKey' | 'views'>;
 }
 
 /** The certificate and the bus credential that the recorded facts stand for. Both end at the same moment. */
 export async function issueIdentity(deps: JoinDeps, decided: Decided): Promise<IssuedIdentity> {
-  const { agentId, roles, publicKey, state, request } = decided;
+  const { agentId, roles, publicKey, state, authorities, request } = decided;
   if (state.state !== 'joined') throw new TypeError(`an agent that is ${state.state} was to be certified`);
   const { generation, service, tokenId: joinToken } = state;
   const notAfter = new Date(state.notAfter);
-  const { host, user } = deps.certifier.authorities;
-  const certificate = await certifyHost(deps.certifier, {
-    id: agentId,
-    roles,
-    generation,
-    joinToken,
-    publicKey,
-    notAfter,
-  });
+  const { publicAddrs, clock } = deps.certifier;
+  const spec = { id: agentId, roles, generation, joinToken, publicKey, notAfter };
+  const certificate = await certifyHost({ authorities, publicAddrs, clock }, spec);
   return {
     agentId,
-    clusterName: host.clusterName,
+    clusterName: authorities.clusterName,
     roles: [...roles],
     generation,
     certificate,
-    hostCa: host.certificate,
-    userCa: user.certificate,
+    hostCa: authorities.hostCa,
+    userCa: authorities.userCa,
+    hostChain: authorities.hostChain,
+    trustRevision: authorities.revision,
     notAfter: state.notAfter,
     bus: deps.busAccess.issue({
       agentId,

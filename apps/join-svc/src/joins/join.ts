@@ -1,8 +1,9 @@
 import { AgentJoined, type IssuedIdentity, type JoinRequest } from '@postern/contracts';
 import { derivedUuid, messageOf } from '@postern/core';
 import { handle } from '@postern/event-store';
-import { caPin, keyFingerprint, readCsr } from '@postern/identity';
+import { keyFingerprint, readCsr } from '@postern/identity';
 import { agentDecider, JoinIdTaken, KeyInUse } from '../agents/agent.ts';
+import { insertHeldKey } from '../agents/held-key.ts';
 import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { type JoinToken, ProofRefused } from '../methods/method.ts';
@@ -82,25 +83,34 @@ async function admit(
   const { joinId, busKey } = request;
   const key = keyFingerprint(publicKey);
   // The id is the server's: it follows from the join id in a way that no joiner can steer, so that a retry gets the same.
-  const agentId = derivedUuid('agent', caPin(deps.certifier.authorities.host.certificate), joinId);
+  const agentId = derivedUuid('agent', deps.certifier.authorities.origin, joinId);
   const { attributes, uses } = await prove(deps, request, { token, key, agentId, sourceIp });
   requireUnchanged(deps, request, token);
   const excess = whyNotAllowed(token, request);
   if (excess !== undefined) throw NotAllowedByToken(excess);
+  const joined = factOf(deps, request, { agentId, key, token, sourceIp, attributes });
+  const { authorities } = deps.certifier;
   const handled = await handle(deps.store, {
     stream: `agent/${agentId}`,
     decider: agentDecider,
-    command: { type: 'Join', joined: factOf(deps, request, { agentId, key, token, sourceIp, attributes }) },
+    command: { type: 'Join', joined },
     commandId: derivedUuid('join', joinId, key, busKey ?? ''),
     also: async (trx) => {
-      await trx.insertInto('agent_key').values({ agent_id: agentId, key }).execute();
+      await insertHeldKey(trx, { ...joined, authorities });
       await useProofs(trx, agentId, { uses, at: deps.clock() });
     },
   });
   if (await isOutdated(deps, handled)) throw JoinIdTaken();
   // What was recorded, not what is asked for: a repetition may come with another token and other roles.
   const { roles: recorded } = AgentJoined.read(handled.events[0]!);
-  return issueIdentity(deps, { agentId, roles: recorded, publicKey, state: handled.state, request });
+  return issueIdentity(deps, {
+    agentId,
+    roles: recorded,
+    publicKey,
+    state: handled.state,
+    authorities,
+    request,
+  });
 }
 
 /**

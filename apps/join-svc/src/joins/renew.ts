@@ -9,6 +9,7 @@ import {
   GenerationMismatch,
   UnknownAgent,
 } from '../agents/agent.ts';
+import { replaceHeldKey } from '../agents/held-key.ts';
 import { requireUnlocked } from '../agents/self.ts';
 import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
@@ -37,21 +38,24 @@ export async function renew(
   const notAfter = after(deps.clock, deps.agentTtlMs).toISOString();
   try {
     requireUnlocked(deps, principal);
+    const { authorities } = deps.certifier;
     const handled = await handle(deps.store, {
       stream: `agent/${agentId}`,
       decider: agentDecider,
       command: { type: 'Renew', generation, renewed: { agentId, notAfter, key, ...busKeyOf(request) } },
       commandId: derivedUuid('renew', agentId, String(generation), key, request.busKey ?? ''),
       meta: { actor: spiffeId(principal) },
-      also: (trx) =>
-        trx
-          .insertInto('agent_key')
-          .values({ agent_id: agentId, key })
-          .onConflict((conflict) => conflict.column('agent_id').doUpdateSet({ key }))
-          .execute(),
+      also: (trx) => replaceHeldKey(trx, { agentId, roles, key, notAfter, authorities }),
     });
     if (await isOutdated(deps, handled)) throw GenerationMismatch();
-    return await issueIdentity(deps, { agentId, roles, publicKey, state: handled.state, request });
+    return await issueIdentity(deps, {
+      agentId,
+      roles,
+      publicKey,
+      state: handled.state,
+      authorities,
+      request,
+    });
   } catch (error) {
     if (recorded.some((refusal) => refusal.is(error)))
       await record(deps, principal, error as AppError, context);

@@ -66,13 +66,13 @@ function longestFor({ policy, userTtlMs }: JoinDeps, user: UserState): number {
 }
 
 async function signed(deps: JoinDeps, spec: Parameters<typeof certifyUser>[1]): Promise<SignedCertificate> {
-  const { host } = deps.certifier.authorities;
+  const { hostCa, clusterName } = deps.certifier.authorities;
   const certificate = await certifyUser(deps.certifier, spec);
   return {
     user: spec.user,
-    clusterName: host.clusterName,
+    clusterName,
     certificate,
-    hostCa: host.certificate,
+    hostCa,
     notAfter: spec.notAfter.toISOString(),
   };
 }

@@ -4,6 +4,7 @@ import {
   commandSubjects,
   edgeSubjects,
   liveViewSubject,
+  trustSubject,
   viewSubject,
 } from '@postern/contracts';
 import { allConsumers, allStreams } from '../../src/index.ts';
@@ -117,6 +118,7 @@ function agentRows({ self, other }: SpaceNames): SpaceRow[] {
       row(anyEdge[name], [], edges),
     ]),
     row(commandSubjects.all(self), [], all),
+    row(trustSubject, ['join'], all),
     row(commandSubjects.all(other)),
     row(`cmd.${self}.stop`, [], all),
     row(`cmd.${other}.stop`),

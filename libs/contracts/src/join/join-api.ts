@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { RotationView } from './rotation-api.ts';
 
 /** System roles a joined process may hold. */
 export const SystemRole = Type.Union(
@@ -100,7 +101,10 @@ export const BusAccess = Type.Object({
 });
 export type BusAccess = Static<typeof BusAccess>;
 
-/** Answer to a join or renewal. Certificates are PEM; `hostCa` and `userCa` are bundles. */
+/**
+ * Answer to a join or renewal. Certificates are PEM; `hostCa` and `userCa` are bundles, and `hostChain` is what a server sends
+ * behind its certificate for whoever knows only the authority before (ADR 43). `trustRevision` counts changes of the trust.
+ */
 export const IssuedIdentity = Type.Object({
   agentId: Type.String(),
   clusterName: Type.String(),
@@ -109,6 +113,8 @@ export const IssuedIdentity = Type.Object({
   certificate: Type.String(),
   hostCa: Type.String(),
   userCa: Type.String(),
+  hostChain: Type.Optional(Type.String()),
+  trustRevision: Type.Optional(Type.Integer({ minimum: 0 })),
   notAfter: Type.String(),
   bus: BusAccess,
 });
@@ -170,7 +176,10 @@ export type SignedCertificate = Static<typeof SignedCertificate>;
 export const StatusReply = Type.Object({
   clusterName: Type.String(),
   version: Type.String(),
+  /** Of every host CA that is trusted: two while it is being rotated. */
   caPins: Type.Array(Type.String()),
+  /** For people and bots. */
+  rotation: Type.Optional(RotationView),
 });
 export type StatusReply = Static<typeof StatusReply>;
 
@@ -193,5 +202,9 @@ export const TrustReply = Type.Object({
   userCa: Type.String(),
   /** `sha256:<64 hex>` of each host CA's public key. */
   caPins: Type.Array(Type.String()),
+  /** Host CAs that are trusted no more and certified their successor: by them a joiner with an old pin finds the new one. */
+  formerHostCa: Type.Optional(Type.String()),
+  /** The same trust as `TrustMessage` tells it. */
+  statements: Type.Optional(Type.Array(Type.String())),
 });
 export type TrustReply = Static<typeof TrustReply>;

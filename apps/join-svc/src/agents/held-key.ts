@@ -1,0 +1,46 @@
+import { caPin, typeForRoles } from '@postern/identity';
+import type { Transaction } from 'kysely';
+import type { Authorities } from '../authorities/authorities.ts';
+import type { JoinDb } from '../database.ts';
+
+/** What an agent holds from now on. */
+export interface HeldKey {
+  readonly agentId: string;
+  readonly roles: readonly string[];
+  /** SHA-256 of its public key, hex. */
+  readonly key: string;
+  /** RFC 3339. */
+  readonly notAfter: string;
+  /** Those that it is certified by. */
+  readonly authorities: Authorities;
+}
+
+/** Keeps what a new agent holds; fails where another agent has that key. */
+export async function insertHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Promise<void> {
+  await trx.insertInto('agent_key').values(rowOf(held)).execute();
+}
+
+/** The same for an agent that may hold something already. */
+export async function replaceHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Promise<void> {
+  const { agent_id: _, ...row } = rowOf(held);
+  await trx
+    .insertInto('agent_key')
+    .values(rowOf(held))
+    .onConflict((conflict) => conflict.column('agent_id').doUpdateSet(row))
+    .execute();
+}
+
+/** An agent that was revoked holds nothing that anybody waits for. Its key stays taken. */
+export async function endHeldKey(trx: Transaction<JoinDb>, agentId: string): Promise<void> {
+  await trx.updateTable('agent_key').set({ not_after: null }).where('agent_id', '=', agentId).execute();
+}
+
+function rowOf({ agentId, roles, key, notAfter, authorities }: HeldKey) {
+  return {
+    agent_id: agentId,
+    key,
+    issuer: caPin(authorities.issuers[typeForRoles(roles)].certificate),
+    not_after: new Date(notAfter),
+    trust_revision: authorities.revision,
+  };
+}
