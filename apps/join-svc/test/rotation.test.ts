@@ -208,7 +208,7 @@ describe('a rotation', () => {
         'the other replica certifies by the old authority again',
         async () => issuerPin((await joined(other)).certificate, before.hostCa) !== undefined,
         {
-          within: 2_000,
+          withinMs: 2_000,
         },
       );
       const back = await renewed(other, moved);

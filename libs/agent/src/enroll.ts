@@ -8,7 +8,7 @@ import {
   joinRequestDigest,
 } from '@postern/contracts';
 import { failure, type Json, type JsonObject, Secret } from '@postern/core';
-import { generateKeyPair, HeldIdentity, keyFingerprint, makeCsr } from '@postern/identity';
+import { caPin, generateKeyPair, HeldIdentity, keyFingerprint, makeCsr, splitPem } from '@postern/identity';
 import { Compile } from 'typebox/compile';
 import type { IdentityOptions } from './identity-options.ts';
 import { callControlPlane, type CallTls, UnexpectedAnswer } from './join-client.ts';
@@ -71,7 +71,9 @@ export async function enroll(options: IdentityOptions): Promise<AgentState> {
     const way = { tls: anchoredTls(anchor), outbound, signal };
     const proof = await proofOf(method, { body, keys, way, joinUrl }, options);
     const reply = await ask({ url, body: { ...body, ...proof }, ...way });
-    return { ...stateFrom(url, keys, views, reply), ...(service === undefined ? {} : { service }) };
+    const knownPins = anchor === undefined ? [] : splitPem(anchor).map(caPin);
+    const state = { ...stateFrom(url, keys, views, reply), knownPins };
+    return { ...state, ...(service === undefined ? {} : { service }) };
   });
 }
 
@@ -93,6 +95,24 @@ export async function askStanding(held: HeldIdentity, options: IdentityOptions):
   const { joinUrls, trust, outbound = new Outbound(), signal } = options;
   const url = new URL('/v1/agents/self', joinUrls[0]).href;
   await callControlPlane({ url, tls: heldTls(held, trust), outbound, signal });
+}
+
+/** Asks whom to trust. What comes back is to be believed by its signature. */
+export function askTrust(held: HeldIdentity, options: IdentityOptions): Promise<Json> {
+  const { joinUrls, trust, outbound = new Outbound(), signal } = options;
+  const url = new URL('/v1/trust', joinUrls[0]).href;
+  return callControlPlane({ url, tls: heldTls(held, trust), outbound, signal });
+}
+
+/** Tells the control plane by which revision of the trust this process goes. */
+export async function tellFollowed(
+  held: HeldIdentity,
+  options: IdentityOptions,
+  { revision, attempt }: { readonly revision: number; readonly attempt: number },
+): Promise<void> {
+  const { joinUrls, trust, outbound = new Outbound(), signal } = options;
+  const url = new URL('/v1/agents/self/trust', joinUrls[attempt % joinUrls.length]).href;
+  await callControlPlane({ url, body: { revision }, tls: heldTls(held, trust), outbound, signal });
 }
 
 interface Unproven {
@@ -146,8 +166,9 @@ function stateFrom(
   views: readonly string[],
   identity: IssuedIdentity,
 ): AgentState {
-  const { agentId, clusterName, certificate, hostCa, userCa, bus } = identity;
-  const state = { agentId, clusterName, certificate, hostCa, userCa, bus, ...keys, views: [...views] };
+  const { agentId, clusterName, certificate, hostCa, userCa, hostChain, trustRevision, bus } = identity;
+  const trust = { hostCa, userCa, hostChain: hostChain ?? '', trustRevision: trustRevision ?? 0 };
+  const state = { agentId, clusterName, certificate, ...trust, bus, ...keys, views: [...views] };
   // Throws unless the certificate is one of ours, made for our key, and names us.
   if (heldFrom(state).current().principal.id !== agentId) throw UnexpectedAnswer(url);
   return state;
@@ -159,6 +180,6 @@ export function heldFrom(state: AgentState, clock?: IdentityOptions['clock']): H
 }
 
 /** The certificate part of a state. */
-export function materialOf({ key, certificate, hostCa, userCa, clusterName }: AgentState) {
-  return { key, certificate, hostCa, userCa, clusterName };
+export function materialOf({ key, certificate, hostCa, userCa, hostChain, clusterName }: AgentState) {
+  return { key, certificate, hostCa, userCa, hostChain, clusterName };
 }

@@ -1,5 +1,5 @@
 import { type Bus, type BusOptions, connectBus, inboxPrefix } from '@postern/bus';
-import { publicBusPath } from '@postern/contracts';
+import { publicBusPath, trustSubject } from '@postern/contracts';
 import { failure, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { IdentityOptions } from './identity-options.ts';
@@ -59,6 +59,7 @@ async function joinOnce({ busServers, ...options }: ProcessOptions): Promise<Joi
     }).catch((error: unknown) => explain(error, identity)),
   );
   if (jwt !== undefined) scope.defer(identity.onRenewed(() => void renewBus(bus, options)));
+  scope.use(followTrust(identity, bus));
   scope.use(checkWhileAway(identity, bus));
   const open = scope.move();
   return { identity, bus, [Symbol.asyncDispose]: () => open.disposeAsync() };
@@ -72,7 +73,22 @@ async function explain(error: unknown, identity: AgentIdentity): Promise<never> 
   throw IdentityEnded.is(reason) ? reason : IdentityUnknown.from(reason, messageOf(reason));
 }
 
+/** Follows the trust as the bus tells of it. What was told before, or while the bus was away, is asked for. */
+function followTrust(identity: AgentIdentity, bus: Pick<Bus, 'subscribe' | 'onReconnect'>): Disposable {
+  const subscription = bus.subscribe(trustSubject, {}, (message) => identity.hearTrust(message.json()));
+  const stop = bus.onReconnect(() => void identity.askTrust());
+  void identity.askTrust();
+  return {
+    [Symbol.dispose]: () => {
+      stop();
+      subscription.unsubscribe();
+    },
+  };
+}
+
 const checkEveryMs = 30_000;
+/** A message may be lost on the way, or a credential be older than the right to hear it. */
+const looksBetweenQuestions = 20;
 
 /**
  * Asks whether the identity holds as long as the bus is away, which is what an identity that is not known any more looks like
@@ -80,12 +96,15 @@ const checkEveryMs = 30_000;
  */
 function checkWhileAway(identity: AgentIdentity, bus: Pick<Bus, 'isConnected'>): Disposable {
   let timer: NodeJS.Timeout;
+  let looks = 0;
   const again = () => {
     timer = setTimeout(() => void look(), checkEveryMs * (1 + Math.random()));
     timer.unref();
   };
   const look = async () => {
+    looks += 1;
     if (!bus.isConnected && !identity.lost.aborted) await identity.check();
+    else if (looks % looksBetweenQuestions === 0) await identity.askTrust();
     again();
   };
   again();

@@ -27,6 +27,10 @@ export interface AgentIdentity extends AsyncDisposable {
   check(): Promise<void>;
   /** Renews now instead of at two thirds of the certificate's life. */
   renew(): Promise<void>;
+  /** Takes what was heard of whom to trust, and follows it where an authority signed it that is trusted now. */
+  hearTrust(message: unknown): Promise<void>;
+  /** Asks the control plane whom to trust, and follows that. */
+  askTrust(): Promise<void>;
 }
 
 /**
@@ -49,6 +53,8 @@ export async function openIdentity(options: IdentityOptions): Promise<AgentIdent
     onRenewed: (listener) => renewal.onRenewed(listener),
     check: () => renewal.check(),
     renew: () => renewal.renewNow(),
+    hearTrust: (message) => renewal.trust.hear(message),
+    askTrust: () => renewal.trust.ask(),
     [Symbol.asyncDispose]: () => renewal[Symbol.asyncDispose](),
   };
 }
@@ -94,7 +100,7 @@ async function whyNot(
 ): Promise<string | undefined> {
   if (readCertificate(state.certificate).validToDate <= clock()) return 'it has expired';
   if (state.service !== service) return 'it is that of another service';
-  if (!(await isStillTrusted(state.hostCa, trust))) return 'another certificate authority is configured';
+  if (!(await isStillTrusted(state, trust))) return 'another certificate authority is configured';
   try {
     const { principal } = heldFrom(state, clock).current();
     return isSameSet(principal.roles, roles) ? undefined : 'other roles are configured';

@@ -1,6 +1,14 @@
 import { delay, messageOf } from '@postern/core';
-import { type HeldIdentity, readCertificate } from '@postern/identity';
+import {
+  caPin,
+  type HeldIdentity,
+  issuerPin,
+  readCertificate,
+  splitPem,
+  type TrustNews,
+} from '@postern/identity';
 import { askStanding, heldFrom, makeKeys, materialOf, renew } from './enroll.ts';
+import { TrustFollower } from './follow-trust.ts';
 import type { IdentityOptions } from './identity-options.ts';
 import { IdentityEnded, RefusedByControlPlane } from './join-client.ts';
 import { persist } from './persist.ts';
@@ -21,6 +29,7 @@ interface RenewalDeps {
 /** Keeps an identity from expiring. */
 export class Renewal implements AsyncDisposable {
   readonly held: HeldIdentity;
+  readonly trust: TrustFollower;
   readonly #options: IdentityOptions;
   readonly #file: StateFile;
   readonly #closed = new AbortController();
@@ -29,6 +38,7 @@ export class Renewal implements AsyncDisposable {
   #state: AgentState;
   #running: Promise<void> | undefined;
   #loop: Promise<void> = Promise.resolve();
+  #keeping: Promise<void> = Promise.resolve();
 
   constructor({ options, file, state }: RenewalDeps) {
     const signals = options.signal ? [options.signal, this.#closed.signal] : [this.#closed.signal];
@@ -36,6 +46,15 @@ export class Renewal implements AsyncDisposable {
     this.#file = file;
     this.#state = state;
     this.held = heldFrom(state, options.clock);
+    this.trust = new TrustFollower({
+      held: this.held,
+      options: this.#options,
+      revision: () => this.#state.trustRevision ?? 0,
+      take: (news) => this.#take(news),
+      isDue: () => this.isDue(),
+      renewNow: () => this.renewNow(),
+      failed: (error) => this.#onRefusal(error),
+    });
   }
 
   get state(): AgentState {
@@ -46,12 +65,13 @@ export class Renewal implements AsyncDisposable {
     return this.#lost.signal;
   }
 
-  /** Whether the renewal must not wait: one was begun, its time has come, it is doubted, or other views are wanted. */
+  /** Whether the renewal must not wait: one was begun, its time has come, it is doubted, or other views or another authority are wanted. */
   isDue(): boolean {
     const { views = [], clock } = this.#options;
     const areOtherViews = views.some((view) => !this.#state.views.includes(view));
     const { pending, isDoubted = false } = this.#state;
-    return pending !== undefined || isDoubted || areOtherViews || clock().getTime() >= this.#renewAt();
+    const mustBegin = pending !== undefined || isDoubted || areOtherViews || !this.#hasWantedIssuer();
+    return mustBegin || clock().getTime() >= this.#renewAt();
   }
 
   /** Calls back after each renewal. Returns how to stop. */
@@ -110,21 +130,19 @@ export class Renewal implements AsyncDisposable {
   async #onRefusal(error: unknown): Promise<boolean> {
     const isEnded = IdentityEnded.is(error);
     if (!isEnded && !RefusedByControlPlane.is(error)) return false;
-    if (!isEnded) await this.#keep({ ...this.#state, isDoubted: true });
+    if (!isEnded) await this.#keep((state) => ({ ...state, isDoubted: true }));
     this.#lost.abort(error);
     return true;
   }
 
   async #renew(): Promise<void> {
     const pending = this.#state.pending ?? (await makeKeys());
-    await this.#keep({ ...this.#state, pending });
+    await this.#keep((state) => ({ ...state, pending }));
     const renewed = await persist('renewing', this.#options, (count) =>
       renew(this.held, pending, this.#options, count),
     );
-    const { service } = this.#state;
-    const next = { ...renewed, ...(service === undefined ? {} : { service }) };
-    await this.#keep(next);
-    this.held.replace(materialOf(next));
+    await this.#keep((state) => renewedState(state, renewed));
+    this.held.replace(materialOf(this.#state));
     for (const listener of this.#listeners) listener();
     this.#options.telemetry.log.info('renewed the identity', {
       generation: this.held.current().principal.generation ?? 0,
@@ -132,9 +150,51 @@ export class Renewal implements AsyncDisposable {
     });
   }
 
-  async #keep(state: AgentState): Promise<void> {
-    await this.#file.write(state);
-    this.#state = state;
+  /**
+   * Goes by newer trust: at once in this process, and then in the store. If the authority of our own certificate is not in there,
+   * we slept through its rotation, and whoever opens the identity next joins anew.
+   */
+  async #take(news: TrustNews): Promise<void> {
+    const { telemetry } = this.#options;
+    const { type } = this.held.current().principal;
+    const wantedIssuer = type === 'svc' ? news.issuers.svc : news.issuers.agent;
+    try {
+      this.held.replace({ ...this.held.current(), ...trustIn(news) });
+    } catch (error) {
+      await this.#keep((state) => ({ ...trusting(state, news), isDoubted: true }));
+      this.#lost.abort(
+        RefusedByControlPlane.from(error, 'the authority of this identity is trusted no more'),
+      );
+      return;
+    }
+    telemetry.log.info('the trust changed', {
+      revision: news.revision,
+      renews: !this.#isIssuedBy(wantedIssuer),
+    });
+    await this.#keep((state) => ({ ...trusting(state, news), wantedIssuer }));
+  }
+
+  #hasWantedIssuer(): boolean {
+    const { wantedIssuer } = this.#state;
+    return wantedIssuer === undefined || this.#isIssuedBy(wantedIssuer);
+  }
+
+  #isIssuedBy(pin: string): boolean {
+    const { certificate, hostCa } = this.held.current();
+    return issuerPin(certificate, hostCa) === pin;
+  }
+
+  /** One change at a time, each of what the one before has left. */
+  #keep(change: (state: AgentState) => AgentState): Promise<void> {
+    const kept = this.#keeping
+      .catch(() => {})
+      .then(async () => {
+        const next = change(this.#state);
+        await this.#file.write(next);
+        this.#state = next;
+      });
+    this.#keeping = kept;
+    return kept;
   }
 
   #renewAt(): number {
@@ -142,4 +202,32 @@ export class Renewal implements AsyncDisposable {
     const life = validToDate.getTime() - validFromDate.getTime();
     return validFromDate.getTime() + life * lifeBeforeRenewal;
   }
+}
+
+const maxKnownPins = 16;
+
+function trustIn({ hostCa, userCa, hostChain }: TrustNews) {
+  return { hostCa, userCa, hostChain };
+}
+
+/** A state with newer trust. The pins of what is trusted no more stay known: configurations name them for a long time. */
+function trusting(state: AgentState, news: TrustNews): AgentState {
+  return { ...state, ...trustIn(news), trustRevision: news.revision, knownPins: pinsKnownTo(state) };
+}
+
+function pinsKnownTo({ hostCa, knownPins = [] }: AgentState): string[] {
+  return [...new Set([...splitPem(hostCa).map(caPin), ...knownPins])].slice(0, maxKnownPins);
+}
+
+/** What a renewal makes of a state. Trust that was told meanwhile, and is newer than the answer, stays. */
+function renewedState(state: AgentState, renewed: AgentState): AgentState {
+  const { service, wantedIssuer, trustRevision = 0, hostCa, userCa, hostChain } = state;
+  const isOlder = (renewed.trustRevision ?? 0) < trustRevision;
+  return {
+    ...renewed,
+    ...(isOlder ? { hostCa, userCa, hostChain: hostChain ?? '', trustRevision } : {}),
+    ...(isOlder && wantedIssuer !== undefined ? { wantedIssuer } : {}),
+    knownPins: pinsKnownTo(state),
+    ...(service === undefined ? {} : { service }),
+  };
 }

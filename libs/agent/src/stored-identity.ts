@@ -14,6 +14,14 @@ export const AgentState = Type.Object(
     certificate: Type.String(),
     hostCa: Type.String(),
     userCa: Type.String(),
+    /** What a server sends behind its certificate. */
+    hostChain: Type.Optional(Type.String()),
+    /** Which revision of the trust that is. */
+    trustRevision: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Pins of the authorities by which the control plane was recognised so far: whoever was configured with one of them still is. */
+    knownPins: Type.Optional(Type.Array(Type.String())),
+    /** Pin of the authority that is to certify this process. */
+    wantedIssuer: Type.Optional(Type.String()),
     /** Which service of the control plane it joined as. */
     service: Type.Optional(Type.String()),
     bus: BusAccess,

@@ -18,8 +18,9 @@ export interface TrustSource {
 export const PinMismatch = failure(
   'unauthenticated',
   'agent.pin_mismatch',
-  (pins: readonly string[], url: string) =>
-    `no certificate authority of ${url} has the pin ${pins.join(' or ')}: is this the right control plane?`,
+  (pins: readonly string[], url: string, seen: readonly string[]) =>
+    `no certificate authority of ${url} has the pin ${pins.join(' or ')}, it has ${seen.join(' and ') || 'none'}: ` +
+    'is this the right control plane? tctl status shows the pin',
 );
 
 /** A CA file that cannot be read. */
@@ -49,8 +50,10 @@ export async function findAnchor(
     ...(signal ? { signal } : {}),
   });
   if (!isPlainObject(reply) || typeof reply['hostCa'] !== 'string') throw UnexpectedAnswer(url);
-  const pinned = pinnedIn(reply['hostCa'], pins);
-  if (pinned === '') throw PinMismatch(pins, joinUrl);
+  // One that was replaced is good for recognising its successor: the control plane sends what it certified of it.
+  const { hostCa, formerHostCa = '' } = reply;
+  const pinned = pinnedIn(`${hostCa}${typeof formerHostCa === 'string' ? formerHostCa : ''}`, pins);
+  if (pinned === '') throw PinMismatch(pins, joinUrl, pinsIn(hostCa));
   return pinned;
 }
 
@@ -73,14 +76,18 @@ async function readCaFile(path: string): Promise<string> {
   return bundle;
 }
 
-/** Whether a stored host CA is still the one that the configuration names. */
-export async function isStillTrusted(hostCa: string, source: TrustSource): Promise<boolean> {
-  if (source.caFile !== undefined) {
-    const named = splitPem(await readCaFile(source.caFile));
-    return splitPem(hostCa).some((pem) => named.includes(pem));
-  }
-  const pins = pinsOf(source);
-  return pins.length === 0 || pinnedIn(hostCa, pins) !== '';
+/** Whether a stored host CA is the one that the configuration names, or came in the place of that one. */
+export async function isStillTrusted(
+  { hostCa, knownPins = [] }: { readonly hostCa: string; readonly knownPins?: readonly string[] },
+  source: TrustSource,
+): Promise<boolean> {
+  const named = source.caFile === undefined ? pinsOf(source) : pinsIn(await readCaFile(source.caFile));
+  const known = [...pinsIn(hostCa), ...knownPins];
+  return named.length === 0 || named.some((pin) => known.includes(pin));
+}
+
+function pinsIn(bundle: string): string[] {
+  return splitPem(bundle).map(caPin);
 }
 
 /** TLS options for talking to the control plane when only its anchor is known. */

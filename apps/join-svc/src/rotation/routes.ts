@@ -31,7 +31,9 @@ export const followedRoute = route<JoinDeps>()({
   url: '/v1/agents/self/trust',
   allow: 'agent',
   body: FollowedRequest,
-  handle: async ({ store, certifier }, { body: { revision }, principal: { id } }) => {
+  handle: async ({ store, certifier, rotation }, { body: { revision }, principal: { id } }) => {
+    // Another replica may have told of it a moment ago.
+    if (revision > certifier.authorities.revision) await rotation.authorities.refresh();
     await noteFollower(store.db, id, Math.min(revision, certifier.authorities.revision));
   },
 });

@@ -4,7 +4,15 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import type { Clock } from '@postern/core';
-import { type AcceptedClients, followIdentity, type HeldIdentity, serverTls } from '@postern/identity';
+import {
+  type AcceptedClients,
+  type CurrentIdentity,
+  droppedAuthorities,
+  followIdentity,
+  type HeldIdentity,
+  isIssuedBy,
+  serverTls,
+} from '@postern/identity';
 import { tunnelProtocol } from '@postern/tunnel';
 import { type Exchange, http1Exchange, http2Exchange, type Leaving } from './exchange.ts';
 import { type Peer, readPeer } from './peer.ts';
@@ -71,6 +79,8 @@ export class TlsFront implements AsyncDisposable {
   readonly #perAddress = new Map<string, number>();
   readonly #peers = new WeakMap<object, Peer>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Every connection with a certificate, tunnels too. */
+  readonly #certified = new Map<TLSSocket, Peer>();
   readonly #unfollow: () => void;
   readonly #leaving: Leaving = { isLeaving: false };
   #whenEmpty: () => void = () => undefined;
@@ -88,7 +98,12 @@ export class TlsFront implements AsyncDisposable {
     this.#tls.on('connection', (socket: Socket) => this.#admit(socket));
     this.#tls.on('secureConnection', (socket) => this.#serve(socket));
     this.#tls.on('tlsClientError', (_error, socket) => socket.destroy());
-    this.#unfollow = followIdentity(this.#tls, options.held, options.clients);
+    const unfollow = followIdentity(this.#tls, options.held, options.clients);
+    const stop = options.held.onChange((now, before) => this.#cutUntrusted(now, before));
+    this.#unfollow = () => {
+      unfollow();
+      stop();
+    };
   }
 
   async listen(at: { host: string; port: number }): Promise<{ port: number }> {
@@ -125,6 +140,14 @@ export class TlsFront implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cut();
     await this.close(0);
+  }
+
+  /** Who was let in by an authority that is not trusted any more is put out, whatever is under way. */
+  #cutUntrusted(now: CurrentIdentity, before: CurrentIdentity): void {
+    const dropped = droppedAuthorities(before, now);
+    if (dropped.length === 0) return;
+    for (const [socket, { verified }] of this.#certified)
+      if (verified && isIssuedBy(verified.certificate, dropped)) socket.destroy();
   }
 
   #cut(): void {
@@ -173,6 +196,7 @@ export class TlsFront implements AsyncDisposable {
   #serve(socket: TLSSocket): void {
     socket.on('error', () => undefined);
     const peer = readPeer(socket, this.#options.held.trust(), this.#options.clock());
+    if (peer.verified) this.#follow(socket, peer);
     if (socket.alpnProtocol === 'h2') {
       this.#serveHttp2(socket, peer);
       return;
@@ -184,6 +208,11 @@ export class TlsFront implements AsyncDisposable {
     }
     this.#peers.set(socket, peer);
     this.#http1.emit('connection', socket);
+  }
+
+  #follow(socket: TLSSocket, peer: Peer): void {
+    this.#certified.set(socket, peer);
+    socket.once('close', () => this.#certified.delete(socket));
   }
 
   #forget(key: string): void {

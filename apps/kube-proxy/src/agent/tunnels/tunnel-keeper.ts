@@ -1,6 +1,6 @@
 import type { Destination, Outbound } from '@postern/agent';
 import { type AppError, type Clock, delay, messageOf } from '@postern/core';
-import type { HeldIdentity } from '@postern/identity';
+import { droppedAuthorities, type HeldIdentity, isIssuedBy } from '@postern/identity';
 import type { Logger } from '@postern/telemetry';
 import { type OpenHead, type StreamEvents, Tunnel, type TunnelStream } from '@postern/tunnel';
 import { edgesHeader, edgesPath } from '../../edge/tunnels/tunnel-gate.ts';
@@ -27,6 +27,10 @@ interface Kept {
   /** The certificate that it was opened with. */
   readonly fingerprint: string;
   readonly notAfter: Date;
+  /** The edge, as its certificate says. */
+  readonly peer: Peer;
+  /** Whether the authority of that certificate is not trusted any more. */
+  isUntrusted: boolean;
 }
 
 /** Tunnels to different edges, where there are as many. */
@@ -61,7 +65,10 @@ export class TunnelKeeper implements AsyncDisposable {
     this.#options = options;
     this.#turn = Math.floor(this.#random() * options.addresses.length);
     this.ready = new Promise((resolve) => (this.#becomeReady = resolve));
-    this.#unfollow = options.held.onChange(() => {
+    this.#unfollow = options.held.onChange((now, before) => {
+      const dropped = droppedAuthorities(before, now);
+      for (const kept of this.#kept)
+        kept.isUntrusted ||= isIssuedBy(kept.peer.verified!.certificate, dropped);
       this.#duplicates = 0;
       this.#wake();
     });
@@ -155,7 +162,7 @@ export class TunnelKeeper implements AsyncDisposable {
       draining: () => void this.#wakeSoon(),
       report: (error) => log.error('a stream of a tunnel failed unexpectedly', { error: String(error) }),
     });
-    const kept = { edgeId, tunnel, fingerprint, notAfter };
+    const kept = { edgeId, tunnel, fingerprint, notAfter, peer, isUntrusted: false };
     this.#kept.add(kept);
     void tunnel.closed.then((reason) => this.#closed(kept, reason));
     if (!isAnother || this.#closing.signal.aborted) {
@@ -183,10 +190,12 @@ export class TunnelKeeper implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Tunnels that take requests and were opened with the certificate of this moment. */
+  /** Tunnels that take requests and were opened with the certificate of this moment, to edges that are trusted now. */
   #current(): Kept[] {
     const { fingerprint } = this.#options.held.current().principal;
-    return [...this.#kept].filter((kept) => kept.fingerprint === fingerprint && !kept.tunnel.isDraining);
+    return [...this.#kept].filter(
+      (kept) => kept.fingerprint === fingerprint && !kept.isUntrusted && !kept.tunnel.isDraining,
+    );
   }
 
   /** As soon as new tunnels are there, those of an earlier certificate take nothing new, and end with it at the latest. */
@@ -195,8 +204,9 @@ export class TunnelKeeper implements AsyncDisposable {
     const { held, clock } = this.#options;
     const { fingerprint } = held.current().principal;
     const now = clock().getTime();
-    for (const { tunnel, fingerprint: other, notAfter } of this.#kept)
-      if (other !== fingerprint) tunnel.drain(Math.max(0, Math.min(notAfter.getTime() - now, 2 ** 31 - 1)));
+    for (const { tunnel, fingerprint: other, notAfter, isUntrusted } of this.#kept)
+      if (other !== fingerprint || isUntrusted)
+        tunnel.drain(Math.max(0, Math.min(notAfter.getTime() - now, 2 ** 31 - 1)));
   }
 
   /** The edge tells how many there are. */
