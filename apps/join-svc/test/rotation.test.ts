@@ -6,7 +6,7 @@ import {
   type RotationView,
   type SignedCertificate,
   type StatusReply,
-  TrustMessage,
+  type TrustMessage,
   type TrustReply,
   trustSubject,
 } from '@postern/contracts';
@@ -29,15 +29,14 @@ import {
   startEdge,
 } from './control-plane.ts';
 
+type Moved = RotationView & { readonly code?: string };
+
 /** What a rotation does is done to a whole cluster: each test has one of its own. */
 interface Cluster extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly one: Replica;
   readonly other: Replica;
-  rotate(
-    phase: RotationPhase,
-    changes?: Partial<RotateRequest>,
-  ): Promise<Reply<RotationView & { code?: string }>>;
+  rotate(phase: RotationPhase, changes?: Partial<RotateRequest>): Promise<Reply<Moved>>;
   status(replica: Replica): Promise<StatusReply>;
   /** A new key of the administrator, certified now. */
   certified(): Promise<SignedCertificate>;
@@ -86,9 +85,7 @@ async function startCluster(...config: Parameters<typeof startControlPlane>): Pr
     one,
     other,
     rotate: (phase, changes = {}) =>
-      ask(one, '/v1/auth/rotation', { body: { phase, force: true, ...changes } }) as ReturnType<
-        Cluster['rotate']
-      >,
+      ask<Moved>(one, '/v1/auth/rotation', { body: { phase, force: true, ...changes } }),
     status: async (replica) => (await ask<StatusReply>(replica, '/v1/status')).body,
     certified: async () => {
       const { csr } = await joiner();
@@ -237,7 +234,7 @@ describe('a rotation', () => {
       edge(one, '/v1/auth/rotation', { body, as }),
       otherEdge(other, '/v1/auth/rotation', { body, as }),
     ]);
-    expect(replies.map(({ status }) => status).toSorted()).toEqual([200, expect.any(Number)]);
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(replies.find(({ status }) => status !== 200)?.body).toMatchObject({
       code: 'join.rotation_out_of_order',
     });
@@ -286,7 +283,7 @@ describe('a rotation', () => {
       code: 'join.rotation_not_followed',
       detail: expect.stringContaining('1 of '),
     });
-    await renewed(other, silent);
+    await follow(other, silent, 1);
     expect((await rotate('update_clients', { force: false })).body.phase).toBe('update_clients');
     // Nobody has followed what is not there yet.
     await follow(other, agent, 1_000);

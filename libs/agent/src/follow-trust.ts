@@ -4,6 +4,7 @@ import { type HeldIdentity, readTrustNews, type TrustNews } from '@postern/ident
 import { Compile } from 'typebox/compile';
 import { askTrust, tellFollowed } from './enroll.ts';
 import type { IdentityOptions } from './identity-options.ts';
+import { RefusedByControlPlane } from './join-client.ts';
 import { persist } from './persist.ts';
 
 const trustMessage = Compile(TrustMessage);
@@ -19,6 +20,9 @@ export interface Following {
   /** Whether the certificate has to be renewed, as it has when another authority is to certify. */
   readonly isDue: () => boolean;
   readonly renewNow: () => Promise<void>;
+  /** Asks whether the identity still holds, and sees to what follows from the answer. */
+  readonly check: () => Promise<void>;
+  /** Sees to what follows from an error. */
   readonly failed: (error: unknown) => Promise<unknown>;
 }
 
@@ -39,23 +43,37 @@ export class TrustFollower {
     this.#of = of;
   }
 
-  /** Takes a message of the bus, or an answer of `/v1/trust`. What is not signed by who is trusted now is nothing. */
+  /** Takes a message of the bus. What is not signed by who is trusted now is nothing. */
   async hear(message: unknown): Promise<void> {
-    if (!trustMessage.Check(message)) return;
-    const news = await readTrustNews(message.statements, this.#of.held.trust());
-    if (!news || news.revision < this.#of.revision()) return;
-    if (news.revision > this.#of.revision()) await this.#of.take(news);
-    if (news.revision > this.#telling) void this.#catchUp(news);
+    const news = await this.#read(message);
+    if (news) await this.#follow(news);
   }
 
-  /** Asks for the trust, in case that a message did not come. */
+  /**
+   * Asks for the trust, in case that a message did not come. That we are refused, or that nobody signed the answer whom we trust, may
+   * mean that our authority was replaced meanwhile; whether it was, the control plane says of our certificate.
+   */
   async ask(): Promise<void> {
-    const { held, options } = this.#of;
+    const { held, options, check } = this.#of;
     try {
-      await this.hear(await askTrust(held, options));
+      const answer = await askTrust(held, options);
+      const news = await this.#read(answer);
+      if (news) await this.#follow(news);
+      else if (trustMessage.Check(answer)) await check();
     } catch (error) {
       options.telemetry.log.debug('the trust is not known now', { error: messageOf(error) });
+      if (RefusedByControlPlane.is(error)) await check();
     }
+  }
+
+  async #read(message: unknown): Promise<TrustNews | undefined> {
+    return trustMessage.Check(message) ? readTrustNews(message.statements, this.#of.held.trust()) : undefined;
+  }
+
+  async #follow(news: TrustNews): Promise<void> {
+    if (news.revision < this.#of.revision()) return;
+    if (news.revision > this.#of.revision()) await this.#of.take(news);
+    if (news.revision > this.#telling) void this.#catchUp(news);
   }
 
   async #catchUp({ revision, spreadMs }: TrustNews): Promise<void> {

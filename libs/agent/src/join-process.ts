@@ -1,6 +1,6 @@
 import { type Bus, type BusOptions, connectBus, inboxPrefix } from '@postern/bus';
 import { publicBusPath, trustSubject } from '@postern/contracts';
-import { failure, messageOf } from '@postern/core';
+import { delay, failure, messageOf } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import type { IdentityOptions } from './identity-options.ts';
 import { IdentityEnded } from './join-client.ts';
@@ -59,7 +59,8 @@ async function joinOnce({ busServers, ...options }: ProcessOptions): Promise<Joi
     }).catch((error: unknown) => explain(error, identity)),
   );
   if (jwt !== undefined) scope.defer(identity.onRenewed(() => void renewBus(bus, options)));
-  scope.use(followTrust(identity, bus));
+  scope.use(await followTrust(identity, bus));
+  if (identity.lost.aborted) await explain(identity.lost.reason, identity);
   scope.use(checkWhileAway(identity, bus));
   const open = scope.move();
   return { identity, bus, [Symbol.asyncDispose]: () => open.disposeAsync() };
@@ -73,11 +74,19 @@ async function explain(error: unknown, identity: AgentIdentity): Promise<never> 
   throw IdentityEnded.is(reason) ? reason : IdentityUnknown.from(reason, messageOf(reason));
 }
 
+/** What is told at once is known before anything is done by this identity; a control plane that takes its time is not waited for. */
+const firstAnswerMs = 3_000;
+
 /** Follows the trust as the bus tells of it. What was told before, or while the bus was away, is asked for. */
-function followTrust(identity: AgentIdentity, bus: Pick<Bus, 'subscribe' | 'onReconnect'>): Disposable {
+async function followTrust(
+  identity: AgentIdentity,
+  bus: Pick<Bus, 'subscribe' | 'onReconnect'>,
+): Promise<Disposable> {
   const subscription = bus.subscribe(trustSubject, {}, (message) => identity.hearTrust(message.json()));
   const stop = bus.onReconnect(() => void identity.askTrust());
-  void identity.askTrust();
+  const over = new AbortController();
+  await Promise.race([identity.askTrust(), delay(firstAnswerMs, over.signal).catch(() => {})]);
+  over.abort();
   return {
     [Symbol.dispose]: () => {
       stop();

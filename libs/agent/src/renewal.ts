@@ -53,6 +53,7 @@ export class Renewal implements AsyncDisposable {
       take: (news) => this.#take(news),
       isDue: () => this.isDue(),
       renewNow: () => this.renewNow(),
+      check: () => this.check(),
       failed: (error) => this.#onRefusal(error),
     });
   }
@@ -186,15 +187,15 @@ export class Renewal implements AsyncDisposable {
 
   /** One change at a time, each of what the one before has left. */
   #keep(change: (state: AgentState) => AgentState): Promise<void> {
-    const kept = this.#keeping
-      .catch(() => {})
-      .then(async () => {
-        const next = change(this.#state);
-        await this.#file.write(next);
-        this.#state = next;
-      });
-    this.#keeping = kept;
-    return kept;
+    this.#keeping = this.#keepAfter(this.#keeping, change);
+    return this.#keeping;
+  }
+
+  async #keepAfter(before: Promise<void>, change: (state: AgentState) => AgentState): Promise<void> {
+    await before.catch(() => {});
+    const next = change(this.#state);
+    await this.#file.write(next);
+    this.#state = next;
   }
 
   #renewAt(): number {

@@ -5,11 +5,14 @@ import type {
   MeReply,
   ServedClusterView,
   RevokeReply,
+  RotateRequest,
+  RotationView,
   SignedCertificate,
   SignRequest,
   StatusReply,
+  TrustReply,
 } from '@postern/contracts';
-import { isPlainObject } from '@postern/core';
+import { isPlainObject, uuidv7 } from '@postern/core';
 import { type AuditApi, auditApi } from './audit.ts';
 import { type EventsApi, eventsApi } from './events.ts';
 import { type HistoryApi, historyApi } from './history.ts';
@@ -54,6 +57,10 @@ export interface Api extends AsyncDisposable {
   /** Ids of the agents that joined by a token, given by the SHA-256 of its name, hex. */
   agentsOfToken(tokenId: string): Promise<string[]>;
   status(): Promise<StatusReply>;
+  /** Begins a rotation of the authorities, or moves the one under way. */
+  rotate(request: RotateRequest): Promise<RotationView>;
+  /** The authorities that are trusted now. */
+  trust(): Promise<TrustReply>;
   me(): Promise<MeReply>;
   /** A certificate for another user: needs the right to create user certificates. */
   sign(request: SignRequest): Promise<SignedCertificate>;
@@ -70,6 +77,10 @@ export function openApi(options: TransportOptions): Api {
   const get = async (path: string) => (await (await transport()).send({ method: 'GET', path })).body;
   const post = async (path: string, body: unknown) =>
     (await (await transport()).send({ method: 'POST', path, body })).body;
+  const command = async (path: string, body: unknown) => {
+    const headers = { 'postern-command-id': uuidv7() };
+    return (await (await transport()).send({ method: 'POST', path, body, headers })).body;
+  };
   return {
     proxy: options.proxy,
     resources: resourcesApi(transport),
@@ -90,6 +101,19 @@ export function openApi(options: TransportOptions): Api {
     agentsOfToken: (tokenId) => agentsOfToken(get, tokenId),
     status: async () =>
       read<StatusReply>(await get('/v1/status'), 'the cluster', ['clusterName', 'version', 'caPins']),
+    rotate: async (request) =>
+      read<RotationView>(await command('/v1/auth/rotation', request), 'the rotation', [
+        'phase',
+        'next',
+        'agents',
+      ]),
+    trust: async () =>
+      read<TrustReply>(await get('/v1/trust'), 'the authorities', [
+        'clusterName',
+        'hostCa',
+        'userCa',
+        'caPins',
+      ]),
     me: async () =>
       read<MeReply>(await get('/v1/me'), 'the signed-in user', ['user', 'clusterName', 'roles', 'traits']),
     sign: async (request) =>

@@ -20,13 +20,13 @@ export async function insertHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Pr
   await trx.insertInto('agent_key').values(rowOf(held)).execute();
 }
 
-/** The same for an agent that may hold something already. */
+/** The same for an agent that may hold something already. By which trust it goes it says itself, when it has the answer. */
 export async function replaceHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Promise<void> {
-  const { agent_id: _, ...row } = rowOf(held);
+  const { key, issuer, not_after } = rowOf(held);
   await trx
     .insertInto('agent_key')
     .values(rowOf(held))
-    .onConflict((conflict) => conflict.column('agent_id').doUpdateSet(row))
+    .onConflict((conflict) => conflict.column('agent_id').doUpdateSet({ key, issuer, not_after }))
     .execute();
 }
 

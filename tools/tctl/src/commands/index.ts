@@ -1,5 +1,7 @@
 import { recordingsLs, type Tool } from '@postern/cli';
 import { auditLs } from './audit-ls.ts';
+import { authExport } from './auth-export.ts';
+import { authRotate } from './auth-rotate.ts';
 import { authSign } from './auth-sign.ts';
 import { create } from './create.ts';
 import { edit } from './edit.ts';
@@ -35,7 +37,7 @@ export const tctl: Tool = {
   hasIdentity: true,
   groups: {
     audit: 'See what was asked of clusters',
-    auth: 'Make identity files and kubeconfigs',
+    auth: 'Make identity files and kubeconfigs, export and rotate the authorities',
     events: 'See what happens, and what could not be handled',
     parked: 'List, retry or drop the messages that could not be handled',
     inventory: 'See which agents have joined, and revoke them',
@@ -66,6 +68,8 @@ export const tctl: Tool = {
     inventoryLs,
     inventoryRevoke,
     authSign,
+    authRotate,
+    authExport,
     auditLs,
     recordingsLs,
     why,
