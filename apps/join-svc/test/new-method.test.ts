@@ -130,7 +130,7 @@ test.each([
   await expect(open('payments')).rejects.toThrow('the join was refused');
   whileVerifying = () => Promise.resolve();
   expect((await reasonsOf('payments')).slice(before)).toEqual([
-    'the token was changed, removed or has expired while the proof was verified',
+    'the token was changed, removed, locked or has expired while the proof was verified',
   ]);
 });
 
