@@ -1,7 +1,9 @@
 import { edgeSubjects } from '@postern/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { until } from './support/rig.ts';
-import { TunnelRig } from './support/tunnel-rig.ts';
+import { ClusterNotServed } from '../src/agent/served-clusters.ts';
+import { refuseKube } from '../src/listen/refuse.ts';
+import { ask, TunnelRig } from './support/tunnel-rig.ts';
 
 let rig: TunnelRig;
 
@@ -41,4 +43,13 @@ test('an edge that never says whose tunnels it holds keeps nobody from starting'
   rig.bus.publish(edgeSubjects.beat('mute'), beat);
   await hasHeard;
   expect(tunnels.reach.placeOf('a1')).toBeUndefined();
+});
+
+test('what an agent does not serve was not done there, and may be asked of another', async () => {
+  const edge = await rig.edge('e1');
+  const agent = await rig.agent('a1', [edge]);
+  await until(() => edge.tunnels.reach.placeOf('a1') === 'here', 'the agent has a tunnel', 10_000);
+  agent.serve = ({ answer }) => refuseKube(answer, ClusterNotServed('lab'));
+  const asked = ask(edge, 'a1', { method: 'POST', body: Buffer.from('{}') });
+  await expect(asked).rejects.toMatchObject({ name: 'WayBroke', arrival: 'nowhere' });
 });

@@ -10,10 +10,19 @@ export function refuseKube(answer: Answer, error: AppError): void {
 /** Codes of refusals after which the same request may be sent again at once. */
 const sentAgain = new Set(['kube.send_again', 'kube.edge_starting']);
 
+/** The header by which an agent tells an edge that it does not serve the cluster, and so has done nothing. */
+export const notServedHeader = 'postern-not-served';
+const notServed = 'kube.cluster_not_served';
+
 /** Headers of a refusal. Clients of Kubernetes wait and try again by themselves when they are told how long. */
 export function statusHeaders(error: AppError): string[] {
   const isForNow = statusCode(error) === 429 || sentAgain.has(error.code);
-  return ['content-type', 'application/json', ...(isForNow ? ['retry-after', '1'] : [])];
+  return [
+    'content-type',
+    'application/json',
+    ...(isForNow ? ['retry-after', '1'] : []),
+    ...(error.code === notServed ? [notServedHeader, '1'] : []),
+  ];
 }
 
 /** The same for a client that reads aggregated discovery: kubectl does not read a Status there, but prints plain text. */

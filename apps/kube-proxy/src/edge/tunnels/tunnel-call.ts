@@ -10,6 +10,7 @@ import {
 } from '@postern/tunnel';
 import type { Dispatcher } from 'undici';
 import { ClientLeft } from '../../forward/answers.ts';
+import { notServedHeader } from '../../listen/refuse.ts';
 import type { AnswerHeaders, Arrival, SentRequest } from '../../forward/upstream.ts';
 import { WayBroke } from '../../forward/way-broke.ts';
 
@@ -80,6 +81,8 @@ export class TunnelCall implements StreamEvents, Dispatcher.DispatchController {
     if (this.#isOver) return;
     this.#watch.heard();
     this.#watch.settled(this);
+    if (isNotServed(headers))
+      return this.lose(new WayBroke('the agent does not serve the cluster', 'nowhere'));
     this.#guarded(() => this.#handler.onResponseStart?.(this, status, recordOf(headers)));
   }
 
@@ -148,6 +151,14 @@ const notHere = 'edge.agent_not_here';
 /** How far a request came whose stream was reset. Some resets say that it was never looked at. */
 export function arrivalOf({ code }: AppError): Arrival {
   return code === notHere || code === TooManyStreams.code ? 'nowhere' : 'unknown';
+}
+
+/**
+ * An agent that has just started is reached before it serves anything, and is believed by what it said in its last life. What is
+ * behind an agent cannot say this: the agent passes on no header that it does not know.
+ */
+export function isNotServed(headers: readonly string[]): boolean {
+  return headers.some((text, at) => at % 2 === 0 && text === notServedHeader);
 }
 
 /** A head that says nothing of a body has none, at the other end. */

@@ -9,7 +9,7 @@ import {
 } from '@postern/tunnel';
 import { BadGateway, UpstreamUnreachable } from '../../forward/answers.ts';
 import type { Arrival, UpgradeEvents } from '../../forward/upstream.ts';
-import { arrivalOf, recordOf } from './tunnel-call.ts';
+import { arrivalOf, isNotServed, recordOf } from './tunnel-call.ts';
 
 const timeoutMs = 35_000;
 
@@ -38,6 +38,8 @@ export class UpgradeAttempt implements StreamEvents {
   }
 
   answer({ status, headers }: AnswerHead): void {
+    if (isNotServed(headers))
+      return this.fail(UpstreamUnreachable('the agent does not serve the cluster'), 'nowhere');
     if (!this.#settle()) return;
     const joined = duplexOf(this.#stream!);
     joined.on('error', () => undefined);
