@@ -115,6 +115,7 @@ describe('an agent that is there', () => {
     expect(held.current().hostCa).not.toContain(hostCa);
     await running.identity.check();
     expect(running.identity.lost.aborted).toBe(false);
+    expect(telemetry.lines.join('\n')).not.toContain('telling whom this process trusts');
 
     await running[Symbol.asyncDispose]();
     const again = await agent('follower', options);

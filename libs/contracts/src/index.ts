@@ -102,7 +102,13 @@ export {
   JoinRefused,
   SessionStarted,
 } from './join/join-events.ts';
-export { FollowedRequest, RotateRequest, RotationView, TrustMessage } from './join/rotation-api.ts';
+export {
+  FollowedReply,
+  FollowedRequest,
+  RotateRequest,
+  RotationView,
+  TrustMessage,
+} from './join/rotation-api.ts';
 export {
   AuthorityRotationAdvanced,
   AuthorityRotationEnded,

@@ -1,4 +1,4 @@
-import { FollowedRequest, RotateRequest, RotationView } from '@postern/contracts';
+import { FollowedReply, FollowedRequest, RotateRequest, RotationView } from '@postern/contracts';
 import { route } from '@postern/http';
 import { spiffeId } from '@postern/identity';
 import type { JoinDeps } from '../deps.ts';
@@ -31,10 +31,13 @@ export const followedRoute = route<JoinDeps>()({
   url: '/v1/agents/self/trust',
   allow: 'agent',
   body: FollowedRequest,
+  reply: FollowedReply,
   handle: async ({ store, certifier, rotation }, { body: { revision }, principal: { id } }) => {
     // Another replica may have told of it a moment ago.
     if (revision > certifier.authorities.revision) await rotation.authorities.refresh();
-    await noteFollower(store.db, id, Math.min(revision, certifier.authorities.revision));
+    const noted = Math.min(revision, certifier.authorities.revision);
+    await noteFollower(store.db, id, noted);
+    return { revision: noted };
   },
 });
 

@@ -44,6 +44,10 @@ export const FollowedRequest = Type.Object(
 );
 export type FollowedRequest = Static<typeof FollowedRequest>;
 
+/** The revision that was noted: no later one than there is. */
+export const FollowedReply = Type.Object({ revision: Type.Integer() });
+export type FollowedReply = Static<typeof FollowedReply>;
+
 /** On `trustSubject`, and in the answer of `GET /v1/trust`: whom to trust, signed by each host authority; see libs/identity. */
 export const TrustMessage = Type.Object({
   statements: Type.Array(Type.String({ maxLength: 65_536 }), { maxItems: 4 }),
