@@ -13,6 +13,9 @@ export interface AllInOne extends AsyncDisposable {
   readonly admin: Tools;
 }
 
+/** A token of its configuration, for the roles Node and App. */
+export const staticToken = 'canary-static-token-of-the-all-in-one';
+
 /** Starts it and waits until tctl reaches it. */
 export async function startAllInOne(folder: string, env: Record<string, string> = {}): Promise<AllInOne> {
   await using scope = new AsyncDisposableStack();
@@ -27,7 +30,7 @@ export async function startAllInOne(folder: string, env: Record<string, string> 
   const edge = `127.0.0.1:${await freePort()}`;
   await writeFile(
     file,
-    `version: v3\nteleport:\n  data_dir: ${dataDir}\nauth_service:\n  enabled: "yes"\n  cluster_name: one.example.com\n` +
+    `version: v3\nteleport:\n  data_dir: ${dataDir}\nauth_service:\n  enabled: "yes"\n  cluster_name: one.example.com\n  tokens: ["node,app:${staticToken}"]\n` +
       `proxy_service:\n  enabled: "yes"\n  web_listen_addr: ${edge}\n  public_addr: ${edge}\nssh_service: {enabled: "no"}\n`,
   );
   const running = startProcess({

@@ -1,4 +1,37 @@
-import { common, type ConfigOf, duration, flag, list, optional, secretFile, text } from '@postern/config';
+import {
+  common,
+  type ConfigOf,
+  duration,
+  type Field,
+  type FieldOptions,
+  flag,
+  list,
+  optional,
+  readStaticToken,
+  secretFile,
+  type StaticToken,
+  text,
+} from '@postern/config';
+import { messageOf } from '@postern/core';
+
+/** A file with static tokens. Lines that begin with # are for people. */
+function tokensFile(variable: string, options: FieldOptions): Field<readonly StaticToken[]> {
+  const { parse, ...file } = secretFile(variable, options);
+  const read = (path: string) =>
+    parse(path)
+      .reveal()
+      .split('\n')
+      .flatMap((line, at) => (/^\s*(#|$)/.test(line) ? [] : [readLine(line, at + 1)]));
+  return { ...file, parse: read };
+}
+
+function readLine(line: string, number: number): StaticToken {
+  try {
+    return readStaticToken(line.trim());
+  } catch (error) {
+    throw new Error(`line ${number} ${messageOf(error)}`, { cause: error });
+  }
+}
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -13,6 +46,11 @@ export const joinConfig = {
   diagListen: common.diagListen,
   publicAddrs: common.publicAddrs,
   serviceToken: common.joinToken,
+  staticTokens: optional(
+    tokensFile('POSTERN_STATIC_TOKENS_FILE', {
+      summary: 'file with a static token on each line, role,role:value; the value may be sha256:<hash of it>',
+    }),
+  ),
   key: common.keyFile,
   dataDir: common.dataDir,
   heartbeatIntervalMs: common.heartbeatIntervalMs,
@@ -53,6 +91,7 @@ export const joinConfig = {
     text('KUBERNETES_SERVICE_HOST', { summary: 'set by Kubernetes: the API server of the pod we run in' }),
   ),
   podPort: optional(text('KUBERNETES_SERVICE_PORT', { summary: 'set by Kubernetes: its port' })),
+  serviceAccountDir: common.serviceAccountDir,
   issuerCaFile: optional(
     text('POSTERN_ISSUER_CA_FILE', {
       summary:

@@ -19,6 +19,7 @@ export type MethodSettings = Pick<
   | 'kubeconfigFile'
   | 'podHost'
   | 'podPort'
+  | 'serviceAccountDir'
   | 'issuerCaFile'
   | 'issuerAllowLoopback'
   | 'ec2CertificatesDir'
@@ -74,10 +75,15 @@ async function apiServerSettings({
   kubeconfigFile,
   podHost,
   podPort,
+  serviceAccountDir,
 }: Partial<MethodSettings>): Promise<ApiServerSettings | undefined> {
   if (kubeconfigFile !== undefined)
     return parseKubeconfig(await readFile(kubeconfigFile, 'utf8'), { allowLoopback: true });
-  return inClusterSettings({ KUBERNETES_SERVICE_HOST: podHost, KUBERNETES_SERVICE_PORT: podPort });
+  return inClusterSettings({
+    KUBERNETES_SERVICE_HOST: podHost,
+    KUBERNETES_SERVICE_PORT: podPort,
+    POSTERN_SERVICE_ACCOUNT_DIR: serviceAccountDir,
+  });
 }
 
 function certificatesIn(folder: string): Record<string, string> {

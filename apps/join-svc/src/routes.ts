@@ -7,6 +7,7 @@ import { statusRoute, trustRoute } from './authorities/routes.ts';
 import { challengeRoute } from './challenges/routes.ts';
 import type { JoinDeps } from './deps.ts';
 import { joinRoute, renewRoute } from './joins/routes.ts';
+import { staticTokensRoute } from './joins/static-tokens.ts';
 import { meRoute } from './sessions/me.ts';
 import { may } from './sessions/may.ts';
 import { followedRoute, rotateRoute } from './rotation/routes.ts';
@@ -18,6 +19,7 @@ export const routes: readonly Route<JoinDeps>[] = [
   challengeRoute,
   joinRoute,
   renewRoute,
+  staticTokensRoute,
   signRoute,
   certificatesRoute,
   statusRoute,

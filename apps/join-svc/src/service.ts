@@ -1,4 +1,5 @@
 import { type HeartbeatOptions, startHeartbeat } from '@postern/agent';
+import type { StaticToken } from '@postern/config';
 import { type Bus, type BusOperator, eventStreamTarget, openView } from '@postern/bus';
 import { keepStreams } from './bus/keep-streams.ts';
 import type { Clock } from '@postern/core';
@@ -59,9 +60,11 @@ export type JoinServiceConfig = Omit<
   | 'busOperator'
   | 'busCaFile'
   | 'natsReplicas'
+  | 'staticTokens'
   | keyof MethodSettings
 > &
   Partial<MethodSettings> & {
+    readonly staticTokens?: readonly StaticToken[] | undefined;
     /** Copies of each JetStream stream; 1 where absent. */
     readonly natsReplicas?: number;
     /** PEM of the authority of the bus, for joiners. */
@@ -161,13 +164,13 @@ function locksOf({ known: { policy, policyReady } }: Views): Pick<RevocationDeps
 /** What is known of tokens, roles and users. */
 function openViews(
   { bus, agentId, clock }: { readonly bus: Bus; readonly agentId: string; readonly clock: Clock },
-  { serviceToken }: JoinServiceConfig,
+  config: JoinServiceConfig,
 ): Views {
   const policy = openPolicy(bus, agentId, { clock });
   const view = openTokenView(bus, agentId);
   const policyReady = current(policy.ready, () => policy.ageMs());
   return {
-    known: { tokens: tokenList(view, serviceToken), policy, policyReady },
+    known: { tokens: tokenList(view, config), policy, policyReady },
     [Symbol.asyncDispose]: async () => {
       await view.close();
       await policy[Symbol.asyncDispose]();

@@ -1,7 +1,9 @@
 import { createUserKey } from '@postern/bus';
 import { X509Certificate } from 'node:crypto';
 import type { IssuedIdentity } from '@postern/contracts';
+import { sha256Hex } from '@postern/core';
 import { principalOf } from '@postern/identity';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   call,
@@ -21,6 +23,7 @@ import {
 let plane: ControlPlane;
 let replica: Replica;
 const kubeToken = 'canary-kube-token-0123456789abcdef';
+const staticToken = 'canary-static-token-0123456789ab';
 
 beforeAll(async () => {
   plane = await startControlPlane();
@@ -32,7 +35,7 @@ beforeAll(async () => {
     '2020-01-01T00:00:00Z',
   );
   await putToken(plane.views, 'iam-token', { roles: ['Kube'], join_method: 'iam' });
-  replica = await plane.replica();
+  replica = await plane.replica({ staticTokens: [{ id: sha256Hex(staticToken), roles: ['Node'] }] });
 });
 afterAll(() => plane[Symbol.asyncDispose]());
 
@@ -64,6 +67,14 @@ describe('a join', () => {
   test('with a token from a resource makes an agent with the roles it asks for', async () => {
     const { body } = await join({ token: kubeToken, roles: ['Kube', 'Discovery'] });
     expect(body.roles).toEqual(['Discovery', 'Kube']);
+  });
+
+  test('with a static token makes an agent with its roles and no others', async () => {
+    const { body } = await join({ token: staticToken, roles: ['Node'] });
+    expect(body.roles).toEqual(['Node']);
+    const [event] = (await events('AgentJoined')).filter(({ data }) => data['agentId'] === body.agentId);
+    expect(event?.data).toMatchObject({ token: expect.stringMatching(/^\*+[^*]{8}$/), roles: ['Node'] });
+    expect((await join({ token: staticToken, roles: ['Kube'] })).status).toBe(403);
   });
 
   test('of an edge makes a service, good for the public addresses', async () => {
@@ -233,6 +244,48 @@ describe('a repeated join', () => {
     expect(refused?.data['reason']).toContain('another agent has this key');
   });
 });
+
+test('guesses of a token are bounded, and none of what is stored or logged tells one (J-12)', async () => {
+  await using own = await plane.replica({ staticTokens: [{ id: sha256Hex(staticToken), roles: ['Node'] }] });
+  const { csr } = await joiner();
+  const guess = async (at: number) => {
+    const body = await joinBody({
+      csr,
+      token: `${staticToken.slice(0, -3)}${at.toString(16).padStart(3, '0')}`,
+    });
+    return (await call(own, '/v1/join', { body })).status;
+  };
+  const statuses = await Promise.all(Array.from({ length: 260 }, (_, at) => guess(at)));
+  expect(statuses.filter((status) => status === 403).length).toBeGreaterThan(150);
+  expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(10);
+  expect(statuses.every((status) => status === 403 || status === 429)).toBe(true);
+  const refused = (await events('JoinRefused')).filter(
+    ({ data }) => data['reason'] === 'the token is unknown',
+  );
+  expect(refused.length).toBeGreaterThan(150);
+  const dump = await dumpOf(own);
+  expect(dump).toContain('JoinRefused');
+  for (const token of [staticToken, kubeToken, serviceToken, staticToken.slice(0, -3)]) {
+    expect(dump).not.toContain(token);
+    expect(plane.telemetry.lines.join('\n')).not.toContain(token);
+  }
+});
+
+/** Everything that the database of a replica holds. */
+async function dumpOf({ store: { db } }: Pick<Replica, 'store'>): Promise<string> {
+  const { rows: tables } = await sql<{ name: string }>`
+    select table_name as name from information_schema.tables where table_schema = current_schema()`.execute(
+    db,
+  );
+  const texts = await Promise.all(
+    tables.map(async ({ name }) => {
+      const { rows } = await sql<{ text: string | null }>`
+        select string_agg(each::text, ' ') as text from ${sql.table(name)} as each`.execute(db);
+      return rows[0]?.text ?? '';
+    }),
+  );
+  return texts.join('\n');
+}
 
 test('no token and no private key is in an event, in the database or in a log (J-16, C-16)', async () => {
   await join({ token: kubeToken });

@@ -127,6 +127,7 @@ export const kubeProxyConfig = {
     text('KUBERNETES_SERVICE_HOST', { summary: 'set by Kubernetes: the API server of the pod we run in' }),
   ),
   podPort: optional(text('KUBERNETES_SERVICE_PORT', { summary: 'set by Kubernetes: its port' })),
+  serviceAccountDir: common.serviceAccountDir,
   allowLoopback: flag('POSTERN_KUBE_ALLOW_LOOPBACK', {
     summary: 'whether registered clusters may be on this machine',
     fallback: 'no',
@@ -164,6 +165,7 @@ export function serviceConfigOf(
   podEnvironment: PodEnvironment = {
     KUBERNETES_SERVICE_HOST: config.podHost,
     KUBERNETES_SERVICE_PORT: config.podPort,
+    POSTERN_SERVICE_ACCOUNT_DIR: config.serviceAccountDir,
   },
 ): KubeProxyServiceConfig {
   const has = (role: string) => config.roles.includes(role);

@@ -9,6 +9,7 @@ import type {
   RotationView,
   SignedCertificate,
   SignRequest,
+  StaticTokensReply,
   StatusReply,
   TrustReply,
 } from '@postern/contracts';
@@ -54,6 +55,8 @@ export interface Api extends AsyncDisposable {
   };
   /** Ends what an agent may do, at once. */
   revokeAgent(agentId: string, message?: string): Promise<RevokeReply>;
+  /** The tokens of the control plane's configuration. */
+  staticTokens(): Promise<StaticTokensReply['tokens']>;
   /** Ids of the agents that joined by a token, given by the SHA-256 of its name, hex. */
   agentsOfToken(tokenId: string): Promise<string[]>;
   status(): Promise<StatusReply>;
@@ -98,6 +101,8 @@ export function openApi(options: TransportOptions): Api {
         'the revoked agent',
         ['agentId', 'bus', 'credentialsEnd'],
       ),
+    staticTokens: async () =>
+      read<StaticTokensReply>(await get('/v1/static_tokens'), 'the static tokens', ['tokens']).tokens,
     agentsOfToken: (tokenId) => agentsOfToken(get, tokenId),
     status: async () =>
       read<StatusReply>(await get('/v1/status'), 'the cluster', ['clusterName', 'version', 'caPins']),

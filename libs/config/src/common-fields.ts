@@ -48,6 +48,11 @@ export const common = {
       defaultPort: 3080,
     }),
   ),
+  serviceAccountDir: optional(
+    text('POSTERN_SERVICE_ACCOUNT_DIR', {
+      summary: 'where the service account of the pod we run in is mounted, if not where Kubernetes does',
+    }),
+  ),
   /** The way out towards the control plane. Both spellings are customary; the upper one is looked at first. */
   outbound: {
     httpsProxy: optional(

@@ -9,6 +9,7 @@ export const apiFront = [
   { prefix: '/v1/status', service: 'join-svc', authenticated: true },
   { prefix: '/v1/me', service: 'join-svc', authenticated: true },
   { prefix: '/v1/agents', service: 'join-svc', authenticated: true },
+  { prefix: '/v1/static_tokens', service: 'join-svc', authenticated: true },
   { prefix: '/v1/resources', service: 'resource-svc', authenticated: true },
   { prefix: '/v1/history', service: 'resource-svc', authenticated: true },
   { prefix: '/v1/inventory', service: 'inventory-svc', authenticated: true },

@@ -73,6 +73,7 @@ export {
   publicBusPath,
   RenewRequest,
   AgentsOfTokenReply,
+  StaticTokensReply,
   RevokeReply,
   RevokeRequest,
   SelfReply,

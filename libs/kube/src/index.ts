@@ -6,7 +6,7 @@ export {
   guardedLookup,
   InvalidServer,
 } from './api-server.ts';
-export { inClusterSettings, serviceAccountDir } from './in-cluster.ts';
+export { inClusterSettings } from './in-cluster.ts';
 export {
   type Authorization,
   Credentials,

@@ -47,6 +47,7 @@ export interface FakeControlPlane extends AsyncDisposable {
   readonly caPem: string;
   readonly requests: ReceivedRequest[];
   readonly resources: Map<string, FakeResource>;
+  staticTokens: { readonly id: string; readonly roles: readonly string[] }[];
   clusters: FakeCluster[];
   /** What the bus was told of the next agent that is revoked. */
   revokedOnBus: 'told' | 'pending' | 'cannot-be-told';
@@ -98,6 +99,7 @@ export async function fakeControlPlane(clusterName = 'example.test'): Promise<Fa
     caPem: hostCa.certificate,
     requests: [],
     resources: new Map(),
+    staticTokens: [],
     clusters: [],
     revokedOnBus: 'told',
     replies: new Map(),
@@ -190,6 +192,7 @@ async function replyTo(serving: Serving, received: Received): Promise<Reply> {
   if (pathname === '/v1/auth/sign')
     return ok(await serving.signed((received.body as { user: string }).user, received.body));
   if (pathname === '/v1/certificates') return ok(await serving.signed(user, received.body));
+  if (pathname === '/v1/static_tokens') return ok({ tokens: plane.staticTokens });
   if (pathname === '/v1/me') return ok(me(plane, user));
   if (pathname === '/v1/status') {
     return ok({ clusterName: plane.clusterName, version: '0.1.0', caPins: [`sha256:${'ab'.repeat(32)}`] });

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sha256Hex } from '@postern/core';
 import {
   type FakeControlPlane,
   fakeControlPlane,
@@ -145,6 +146,15 @@ describe('tctl tokens ls', () => {
     );
   });
 
+  test('shows static tokens by their hashes, as static', async () => {
+    plane.staticTokens = [{ id: 'ab'.repeat(32), roles: ['Node', 'Kube'] }];
+    const { out } = await run(['tokens', 'ls']);
+    const { out: json } = await run(['tokens', 'ls', '--format=json']);
+    plane.staticTokens = [];
+    expect(out).toMatch(new RegExp(`^sha256:${'ab'.repeat(32)} +Node,Kube +never \\(static\\)$`, 'm'));
+    expect((JSON.parse(json) as object[]).at(-1)).toMatchObject({ sub_kind: 'static' });
+  });
+
   test('says that there are none', async () => {
     plane.resources.clear();
     expect((await run(['tokens', 'ls', '--format=text'])).out).toBe('No active tokens found.\n');
@@ -155,6 +165,20 @@ describe('tctl tokens ls', () => {
 });
 
 describe('tctl tokens rm', () => {
+  test('of a static token says where it is taken out', async () => {
+    const value = 'canary-static-token-0123456789';
+    plane.staticTokens = [{ id: sha256Hex(value), roles: ['Kube'] }];
+    for (const name of [value, `sha256:${sha256Hex(value)}`]) {
+      const { code, err } = await run(['tokens', 'rm', name]);
+      expect([code, err]).toEqual([
+        7,
+        expect.stringContaining('is static: take it out of auth_service.tokens'),
+      ]);
+      expect(err).not.toContain(value);
+    }
+    plane.staticTokens = [];
+  });
+
   test('removes a token', async () => {
     store('token', 'abc', { roles: ['Kube'] });
     expect(await run(['tokens', 'rm', 'abc'])).toEqual({

@@ -126,7 +126,7 @@ function whyNotNow(
   if (reason !== undefined) return reason;
   const lock = policy.lockOnToken(token!.id);
   if (lock) return lock.message === '' ? 'the token is locked' : `the token is locked: ${lock.message}`;
-  if (!policyReady() && token!.revision !== undefined) throw PolicyNotReady();
+  if (!policyReady() && token!.origin !== 'service') throw PolicyNotReady();
   return undefined;
 }
 

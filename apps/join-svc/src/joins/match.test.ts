@@ -5,6 +5,7 @@ import { whyNotAllowed, whyRefused, type Wish } from './match.ts';
 const now = new Date('2026-11-21T12:00:00Z');
 const token: JoinToken = {
   id: 'a1',
+  origin: 'resource',
   safeName: '***',
   method: 'token',
   roles: ['Kube', 'Discovery', 'Okta'],

@@ -19,7 +19,10 @@ function entry(spec: Record<string, unknown>, expires?: string): ViewEntry {
 function listOf(entries: ViewEntry[], isReady = true) {
   const byId = new Map(entries.map((each) => [each.id, each]));
   const view = { isReady: () => isReady, get: (id: string) => byId.get(id), onChange: () => () => {} };
-  return tokenList(view, new Secret('service-token-of-sixteen'));
+  return tokenList(view, {
+    serviceToken: new Secret('service-token-of-sixteen'),
+    staticTokens: [{ id: sha256Hex('static-token-of-sixteen'), roles: ['Node'] }],
+  });
 }
 
 describe('the list of tokens', () => {
@@ -45,6 +48,20 @@ describe('the list of tokens', () => {
       expect(listOf([entry({ roles: ['Kube'], join_method: 'token' })]).find(guess)).toBeUndefined();
     },
   );
+
+  test('finds a static token by its value only, whether or not others are known yet (J-12)', () => {
+    const list = listOf([], false);
+    expect(list.find('static-token-of-sixteen')).toEqual({
+      origin: 'static',
+      id: sha256Hex('static-token-of-sixteen'),
+      safeName: `${'*'.repeat(17)}ixteen`,
+      method: 'token',
+      roles: ['Node'],
+      spec: {},
+    });
+    for (const guess of [sha256Hex('static-token-of-sixteen'), 'static-token-of-sixteeN', 'Node'])
+      expect(() => list.find(guess)).toThrow('not known yet');
+  });
 
   test('takes an expiry that it cannot read for past', () => {
     const found = listOf([entry({ roles: ['Kube'], join_method: 'token' }, 'soon')]).find(name);

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import type { StaticToken } from '@postern/config';
 import { maskedName, type ViewEntry } from '@postern/contracts';
 import { failure, type JsonObject, type Secret, sha256Hex } from '@postern/core';
 import { appears, type OnChange } from '../appears.ts';
@@ -24,29 +25,40 @@ export interface TokenList {
   find(name: string): JoinToken | undefined;
   /** Settles when the token is there, or after `ms` milliseconds. */
   appears(name: string, ms: number): Promise<JoinToken | undefined>;
+  /** Those of the configuration. */
+  readonly staticTokens: readonly StaticToken[];
 }
 
-/** Roles that the service token lets in: the control plane's own processes and agents beside them. */
-const serviceRoles = ['Auth', 'Proxy', 'Kube', 'Discovery'];
+/** Tokens of the configuration. */
+export interface ConfiguredTokens {
+  /** That of the services of the control plane. */
+  readonly serviceToken: Secret | undefined;
+  readonly staticTokens?: readonly StaticToken[] | undefined;
+}
+
+/** The service token lets in the control plane's own processes and agents beside them. */
+const ofServices = { origin: 'service', roles: ['Auth', 'Proxy', 'Kube', 'Discovery'] } as const;
 
 /**
- * The static service token and the dynamic tokens. Names are looked up by their hash, so that neither the look-up nor its
+ * The service token, the static and the dynamic tokens. Names are looked up by their hash, so that neither the look-up nor its
  * time depends on how much of a guess was right.
  */
-export function tokenList(view: TokenView, serviceToken: Secret | undefined): TokenList {
-  const own = serviceToken === undefined ? undefined : Buffer.from(sha256Hex(serviceToken.reveal()));
-  const find = (name: string) => {
-    const hash = sha256Hex(name);
-    if (own && timingSafeEqual(Buffer.from(hash), own)) return staticToken(name, hash);
+export function tokenList(view: TokenView, { serviceToken, staticTokens = [] }: ConfiguredTokens): TokenList {
+  const fixed = [
+    ...(serviceToken === undefined ? [] : [{ ...ofServices, id: sha256Hex(serviceToken.reveal()) }]),
+    ...staticTokens.map(({ id, roles }) => ({ origin: 'static', id, roles }) as const),
+  ].map((token) => ({ token, hash: Buffer.from(token.id) }));
+  const find = (name: string): JoinToken | undefined => {
+    const id = sha256Hex(name);
+    const hash = Buffer.from(id);
+    // All of them are compared, whichever it is.
+    const [known] = fixed.filter((each) => timingSafeEqual(each.hash, hash));
+    if (known) return { ...known.token, safeName: maskedName(name), method: 'token', spec: {} };
     if (!view.isReady()) throw TokensNotReady();
-    const entry = view.get(hash);
-    return entry?.resource && { ...dynamicToken(name, entry.resource), id: hash, revision: entry.revision };
+    const entry = view.get(id);
+    return entry?.resource && { ...dynamicToken(name, entry.resource), id, revision: entry.revision };
   };
-  return { find, appears: (name, ms) => appears(view.onChange, () => find(name), ms) };
-}
-
-function staticToken(name: string, id: string): JoinToken {
-  return { id, safeName: maskedName(name), method: 'token', roles: serviceRoles, spec: {} };
+  return { find, appears: (name, ms) => appears(view.onChange, () => find(name), ms), staticTokens };
 }
 
 function dynamicToken(
@@ -56,6 +68,7 @@ function dynamicToken(
   const method = typeof spec['join_method'] === 'string' ? spec['join_method'] : '';
   const roles = Array.isArray(spec['roles']) ? spec['roles'].filter((role) => typeof role === 'string') : [];
   return {
+    origin: 'resource',
     safeName: method === 'token' ? maskedName(name) : name,
     method,
     roles,

@@ -20,7 +20,9 @@ export interface JoinToken {
   readonly roles: readonly string[];
   readonly expires?: Date;
   readonly spec: JsonObject;
-  /** Another one with every change of the token; the service token has none and never changes. */
+  /** The token of the control plane's own services, one of the configuration, or a resource. */
+  readonly origin: 'service' | 'static' | 'resource';
+  /** Another one with every change of the token; those that are no resource have none and never change. */
   readonly revision?: string;
 }
 

@@ -1,12 +1,16 @@
 import type { Fields } from '@postern/contracts';
+import { readStaticToken, type StaticToken } from '../static-token.ts';
 import {
+  at,
   ignore,
   InvalidTeleportYaml,
   readAddresses,
   readAddressField,
   readEnabled,
   type Reading,
+  textsOf,
 } from './section.ts';
+import { textOrFile } from './text-or-file.ts';
 import type { AuthSection, ProxySection, UnservedService } from './teleport-config.ts';
 
 const authPort = 3025;
@@ -20,14 +24,27 @@ export function readAuthSection(fields: Fields, reading: Reading): AuthSection {
     clusterName: fields.string('cluster_name') || undefined,
     listenAddr: readAddressField(fields, 'listen_addr', authPort),
     publicAddrs: readAddresses(fields, 'public_addr', authPort),
+    tokens: readTokens(fields),
   };
   ignore(reading, fields, ...ignoredInAuth);
   fields.end();
   return section;
 }
 
+function readTokens(fields: Fields): StaticToken[] {
+  return textsOf(fields, 'tokens').map((text, index) =>
+    at(fields, `tokens[${index}]`, () => readStaticToken(text, valueOrFile)),
+  );
+}
+
+/** A path that is wrong must not become a secret that can be guessed. */
+function valueOrFile(value: string): string {
+  const text = textOrFile(value);
+  if (value.startsWith('/') && text === value) throw new Error('names a file that is not there');
+  return text;
+}
+
 const ignoredInAuth = [
-  'tokens',
   'authentication',
   'session_recording',
   'proxy_listener_mode',

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { sha256Hex } from '@postern/core';
 import { describe, expect, test } from 'vitest';
 import { readTeleportYaml } from './read-teleport-yaml.ts';
 
@@ -126,20 +130,36 @@ teleport: {auth_servers: [one.example, "two.example:3080"], ca_pin: [/etc/pin, "
     ]);
   });
 
+  test('keeps static tokens by their hashes, given as they are or in a file', () => {
+    const value = 'canary-static-token-0123456789';
+    const file = join(mkdtempSync(join(tmpdir(), 'static-token-')), 'token');
+    writeFileSync(file, `${value}\n`);
+    const { auth } = readTeleportYaml(`auth_service: {tokens: ["node,kube:${value}", "discovery:${file}"]}`);
+    const id = sha256Hex(value);
+    expect(auth.tokens).toEqual([
+      { id, roles: ['Node', 'Kube'] },
+      { id, roles: ['Discovery'] },
+    ]);
+    rmSync(dirname(file), { recursive: true });
+    expect(() => readTeleportYaml(`auth_service: {tokens: ["discovery:${file}"]}`)).toThrow(
+      'auth_service.tokens[0]: names a file that is not there',
+    );
+  });
+
   test('tells what has no effect', () => {
     const config = readTeleportYaml(`
 ssh_service: {enabled: yes, listen_addr: "0.0.0.0:3022", whatever: [1]}
 app_service: {enabled: true, apps: [{name: x}]}
 db_service: {enabled: off}
 windows_desktop_service: {enabled: on}
-auth_service: {tokens: ["kube:x"]}
+auth_service: {message_of_the_day: hello}
 proxy_service: {acme: {enabled: yes}}
 kubernetes_service: {enabled: yes, listen_addr: "0.0.0.0:3026", public_addr: k.example}
 teleport: {cache: {enabled: true}}
 `);
     expect(config.notices).toEqual([
       'teleport.cache: not used by Postern, ignored',
-      'auth_service.tokens: not used by Postern, ignored',
+      'auth_service.message_of_the_day: not used by Postern, ignored',
       'proxy_service.acme: not used by Postern, ignored',
       'kubernetes_service.listen_addr: not needed, an agent listens nowhere; ignored',
       'kubernetes_service.public_addr: not needed, an agent listens nowhere; ignored',

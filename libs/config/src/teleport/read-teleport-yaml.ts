@@ -1,4 +1,3 @@
-import { readFileSync, statSync } from 'node:fs';
 import { Fields, InvalidDocument, InvalidResource, NoDocuments, readDocuments } from '@postern/contracts';
 import {
   foreignServices,
@@ -24,12 +23,6 @@ export function readTeleportYaml(text: string): TeleportConfig {
       throw InvalidTeleportYaml.from(error, error.message);
     throw error;
   }
-}
-
-/** A value that may be given as itself or as the absolute path of a file that holds it, such as `token_name`. */
-export function textOrFile(value: string): string {
-  if (!value.startsWith('/') || !statSync(value, { throwIfNoEntry: false })?.isFile()) return value;
-  return readFileSync(value, 'utf8').trim();
 }
 
 function onlyDocument(text: string): unknown {

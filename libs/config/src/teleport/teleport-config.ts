@@ -1,5 +1,6 @@
 import type { LabelPatterns } from '@postern/contracts';
 import type { NetworkAddress } from '../network-address.ts';
+import type { StaticToken } from '../static-token.ts';
 import type { AwsMatcher } from './aws-matcher.ts';
 
 /** What a `teleport.yaml` says, checked and with its defaults. */
@@ -62,6 +63,8 @@ export interface AuthSection {
   readonly clusterName: string | undefined;
   readonly listenAddr: NetworkAddress | undefined;
   readonly publicAddrs: readonly NetworkAddress[];
+  /** `role,role:value`, where the value may be the path of a file with it. */
+  readonly tokens: readonly StaticToken[];
 }
 
 /** `proxy_service:`. */

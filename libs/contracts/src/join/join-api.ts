@@ -120,6 +120,12 @@ export const IssuedIdentity = Type.Object({
 });
 export type IssuedIdentity = Static<typeof IssuedIdentity>;
 
+/** `GET /v1/static_tokens`: the tokens of the configuration, by the SHA-256 of their values, hex. */
+export const StaticTokensReply = Type.Object({
+  tokens: Type.Array(Type.Object({ id: Type.String(), roles: Type.Array(Type.String()) })),
+});
+export type StaticTokensReply = Static<typeof StaticTokensReply>;
+
 /**
  * `GET /v1/agents/by-token/:token`: who joined by a token, given by the SHA-256 of its name, hex. In order of their ids; more of them
  * `after` the last one unless `isLast`.

@@ -7,6 +7,7 @@ export interface DataDir {
   readonly path: string;
   readonly keyFile: string;
   readonly serviceTokenFile: string;
+  readonly staticTokensFile: string;
   readonly busKeysFile: string;
   readonly busAccountSeedFile: string;
   readonly busOperatorFile: string;
@@ -26,6 +27,7 @@ export function openDataDir(path: string): DataDir {
     path,
     keyFile: file('kek'),
     serviceTokenFile: file('service-token'),
+    staticTokensFile: file('static-tokens'),
     busKeysFile: file('bus-keys.json'),
     busAccountSeedFile: file('bus-account-seed'),
     busOperatorFile: file('bus-operator'),

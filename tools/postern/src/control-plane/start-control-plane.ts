@@ -1,5 +1,6 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readConfig } from '@postern/config';
+import { readConfig, type StaticToken, staticTokenLine } from '@postern/config';
 import { publicBusPath } from '@postern/contracts';
 import { discoveryConfig, startDiscoverySvc } from '@postern/discovery-svc';
 import { inventoryConfig, startInventorySvc } from '@postern/inventory-svc';
@@ -19,6 +20,8 @@ export interface ControlPlaneOptions {
   readonly listen: string;
   /** `host:port` that clients use; several with commas. */
   readonly publicAddrs: string;
+  /** Who joins by them is let in until they are no more given. */
+  readonly staticTokens?: readonly StaticToken[];
   /** POSTERN_PG_URL and POSTERN_NATS_URL, and whatever else every service shall find. */
   readonly env: Environment;
   /** A teleport.yaml whose kubernetes_service the kube role beside the edge follows; without it there is none. */
@@ -42,6 +45,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<A
     ...common,
     POSTERN_DATA_DIR: dataDir.path,
     POSTERN_ADMIN_IDENTITY_FILE: dataDir.adminIdentityFile,
+    ...staticTokens(options),
   };
   const joining = readConfig(joinConfig, joinEnv);
   const joinSvc = scope.use(await startJoinSvc(joining));
@@ -62,6 +66,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<A
   }
   writeSecret(dataDir.proxyAddrFile, `${options.publicAddrs.split(',')[0]}\n`);
   return scope.move();
+}
+
+/** Their hashes are in a file as for a join-svc alone; it is written anew at each start, and there only where there are any. */
+function staticTokens({ dataDir, staticTokens: tokens = [] }: ControlPlaneOptions): Environment {
+  if (tokens.length === 0) {
+    rmSync(dataDir.staticTokensFile, { force: true });
+    return {};
+  }
+  writeSecret(dataDir.staticTokensFile, tokens.map((token) => `${staticTokenLine(token)}\n`).join(''));
+  return { POSTERN_STATIC_TOKENS_FILE: dataDir.staticTokensFile };
 }
 
 function commonVariables({ dataDir, clusterName, publicAddrs, env }: ControlPlaneOptions): Environment {

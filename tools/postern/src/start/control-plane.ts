@@ -41,6 +41,14 @@ export function startAllInOne(
     'POSTERN_NATS_WS_URL',
     'POSTERN_NATS_REPLICAS',
     'POSTERN_STS_ENDPOINT',
+    'POSTERN_STS_FIPS_ONLY',
+    'POSTERN_KUBECONFIG',
+    'POSTERN_ISSUER_CA_FILE',
+    'POSTERN_ISSUER_ALLOW_LOOPBACK',
+    'POSTERN_EC2_CERTIFICATES_DIR',
+    'KUBERNETES_SERVICE_HOST',
+    'KUBERNETES_SERVICE_PORT',
+    'POSTERN_SERVICE_ACCOUNT_DIR',
     'POSTERN_HEARTBEAT_INTERVAL',
   ];
   return startControlPlane({
@@ -56,6 +64,7 @@ export function startAllInOne(
       POSTERN_LOG_FORMAT: format,
       ...Object.fromEntries(passedOn.flatMap((name) => (env[name] ? [[name, env[name]]] : []))),
     },
+    staticTokens: config.auth.tokens,
     kubeFile: config.kubernetes.enabled ? file : undefined,
     allowLoopback: config.kubernetes.allowLoopback,
     discoveryFile: config.discovery.enabled ? file : undefined,

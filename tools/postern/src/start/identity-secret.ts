@@ -1,7 +1,7 @@
 import type { StateStore } from '@postern/agent';
 import { addressClass } from '@postern/contracts';
 import { failure, isPlainObject, type Json, parseJson } from '@postern/core';
-import { ApiServer, inClusterSettings, secretText, serviceAccountDir } from '@postern/kube';
+import { ApiServer, inClusterSettings, secretText } from '@postern/kube';
 import type { Host } from './host.ts';
 
 const VariableMissing = failure(
@@ -29,7 +29,7 @@ export async function identitySecret(
   role: string,
 ): Promise<StateStore | undefined> {
   const { KUBE_NAMESPACE: namespace, TELEPORT_REPLICA_NAME: replica, RELEASE_NAME: release } = env;
-  const settings = await inClusterSettings(env, env['POSTERN_SERVICE_ACCOUNT_DIR'] || serviceAccountDir);
+  const settings = await inClusterSettings(env);
   if (!settings || (!namespace && !replica)) return undefined;
   const names = { KUBE_NAMESPACE: namespace, TELEPORT_REPLICA_NAME: replica };
   for (const [name, value] of Object.entries(names)) {

@@ -10,6 +10,7 @@ import {
 } from '@postern/cli';
 import { tableText, text, yamlText } from '@postern/cli';
 import type { ResourceDocument } from '@postern/client';
+import { isStatic, staticToken } from '../tokens/static-tokens.ts';
 import { expiryText } from '../tokens/token-expiry.ts';
 
 export const tokensLs = command({
@@ -25,7 +26,8 @@ export const tokensLs = command({
     const format = flags.format === undefined ? 'table' : formatOf(flags.format, ['text', 'json', 'yaml']);
     const wanted = flags.labels === undefined ? {} : parseLabels(flags.labels);
     const api = await context.api();
-    const all = await api.resources.list('token', { withSecrets: flags.withSecrets });
+    const listed = await api.resources.list('token', { withSecrets: flags.withSecrets });
+    const all = [...listed, ...(await api.staticTokens()).map(staticToken)];
     const tokens = all.filter(({ metadata }) => hasLabels(metadata.labels ?? {}, wanted)).toSorted(byExpiry);
     await print(context, format, tokens);
   },
@@ -60,7 +62,7 @@ function tokenTable(tokens: readonly ResourceDocument[], { clock, terminal }: Cl
     metadata.name,
     Array.isArray(spec['roles']) ? spec['roles'].join(',') : '',
     labelsText(metadata.labels ?? {}),
-    expiryText(metadata.expires, now),
+    isStatic(metadata.name) ? 'never (static)' : expiryText(metadata.expires, now),
   ]);
   const columns = ['Token', 'Type', 'Labels', 'Expiry Time (UTC)'];
   return tableText({ columns, rows }, { width: terminal.width });
