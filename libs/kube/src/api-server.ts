@@ -1,5 +1,5 @@
 import { hkdfSync, randomBytes, X509Certificate } from 'node:crypto';
-import { lookup as systemLookup } from 'node:dns';
+import { type LookupAddress, type LookupAllOptions, lookup as systemLookup } from 'node:dns';
 import { readFile } from 'node:fs/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
@@ -126,6 +126,12 @@ function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
+type ResolveAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
 function tlsOptions(url: URL, settings: ApiServerSettings, rules: ApiServerRules): ConnectionOptions {
   const { ca, clientCertificate, clientKey, tlsServerName } = settings;
   const host = hostOf(url);
@@ -142,10 +148,16 @@ function tlsOptions(url: URL, settings: ApiServerSettings, rules: ApiServerRules
   };
 }
 
-/** Resolves a name and gives only addresses that may be connected to: what was checked is what is used. */
-export function guardedLookup({ mayConnect }: ApiServerRules): LookupFunction {
+/**
+ * Resolves a name and gives only addresses that may be connected to: what was checked is what is used. Names are resolved by `resolve`,
+ * that of the system where nothing else is given.
+ */
+export function guardedLookup(
+  { mayConnect }: ApiServerRules,
+  resolve: ResolveAll = systemLookup,
+): LookupFunction {
   return (hostname, options, callback) => {
-    systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, []);
       const allowed = addresses.filter(({ address }) => mayConnect(address));
       const [first] = allowed;

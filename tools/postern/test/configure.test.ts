@@ -44,6 +44,36 @@ describe('postern configure', () => {
     });
   });
 
+  test.each(['token', 'iam', 'ec2', 'kubernetes'])('joins by %s', async (method) => {
+    const args = [
+      'configure',
+      '--proxy=p.test:443',
+      '--roles=kube',
+      '--token=kube-iam-token',
+      `--ca-pin=${pin}`,
+    ];
+    const config = readTeleportYaml((await run([...args, `--join-method=${method}`])).out);
+    expect(config.teleport.join).toEqual({ method, tokenName: 'kube-iam-token' });
+  });
+
+  test('of a join method that there is none of says which there are', async () => {
+    const { code, err } = await run([...forKube, '--join-method=iamm']);
+    expect([code, err]).toEqual([2, expect.stringContaining('known: token, iam, ec2, kubernetes')]);
+  });
+
+  test.each([
+    ['node', ['ssh_service']],
+    ['app', ['app_service']],
+    ['db', ['db_service']],
+    ['node,app,db', ['ssh_service', 'app_service', 'db_service']],
+    ['kube', []],
+    ['discovery,kube', []],
+  ])('turns on for %s what needs no more said', async (roles, on) => {
+    const config = readTeleportYaml((await run([...forKube.slice(0, 2), `--roles=${roles}`])).out);
+    expect(config.unserved.map(({ section }) => section)).toEqual(on);
+    expect(config).toMatchObject({ auth: { enabled: false }, proxy: { enabled: false }, notices: [] });
+  });
+
   test('writes a private file, says how to start, and never overwrites', async () => {
     const folder = temporaryFolder();
     const path = join(folder, 'teleport.yaml');
@@ -74,7 +104,10 @@ describe('postern configure', () => {
 
   test.each([
     [['configure', '--test=x', '--output=y'], 'ERROR: only --output or --test can be set, not both\n'],
-    [['configure', '--roles=frob'], 'ERROR: unknown role "frob"; known: kube, discovery, auth, proxy\n'],
+    [
+      ['configure', '--roles=frob'],
+      'ERROR: unknown role "frob"; known: kube, discovery, node, app, db, auth, proxy\n',
+    ],
     [['configure', '--version=v1'], 'ERROR: configuration version "v1" cannot be written; only v3 can\n'],
   ])('%j is refused', async (args, err) => {
     expect(await run(args)).toEqual({ code: 2, out: '', err });

@@ -18,6 +18,14 @@ const UnsupportedVersion = failure(
   (version: string) => `configuration version ${JSON.stringify(version)} cannot be written; only v3 can`,
 );
 
+const joinMethods: readonly string[] = ['token', 'iam', 'ec2', 'kubernetes'];
+
+const UnknownJoinMethod = failure(
+  'invalid_argument',
+  'postern.unknown_join_method',
+  (method: string) => `unknown join method ${JSON.stringify(method)}; known: ${joinMethods.join(', ')}`,
+);
+
 const ConfigurationExists = failure(
   'already_exists',
   'postern.configuration_exists',
@@ -38,7 +46,7 @@ export const configure = command({
     proxy: text('--proxy <host:port>', 'Address of the proxy to join through'),
     roles: list('--roles <roles>', `What the process is to be: ${configurableRoles.join(', ')}`),
     token: text('--token <token>', 'Join token, or a file that holds it'),
-    joinMethod: textOr('token', '--join-method <method>', 'How the process joins'),
+    joinMethod: textOr('token', '--join-method <method>', `How the process joins: ${joinMethods.join(', ')}`),
     caPins: list(
       '--ca-pin <pin>',
       'Pin of the cluster, as tctl status shows it; known without for a proxy of this machine',
@@ -50,6 +58,7 @@ export const configure = command({
     if (flags.test !== undefined && flags.output !== undefined)
       throw UsageError('only --output or --test can be set, not both');
     if (flags.test !== undefined) return check(context, flags.test);
+    if (!joinMethods.includes(flags.joinMethod)) throw UnknownJoinMethod(flags.joinMethod);
     if (flags.version !== 'v3') throw UnsupportedVersion(flags.version);
     const proxy = flags.proxy === undefined ? undefined : proxyAddress(flags.proxy);
     const content = teleportYaml({

@@ -11,7 +11,7 @@ export interface Configuration {
 }
 
 /** Services that a configuration can be made for. */
-export const configurableRoles = ['kube', 'discovery', 'auth', 'proxy'] as const;
+export const configurableRoles = ['kube', 'discovery', 'node', 'app', 'db', 'auth', 'proxy'] as const;
 
 export type ConfigurableRole = (typeof configurableRoles)[number];
 
@@ -25,7 +25,9 @@ export function teleportYaml(configuration: Configuration): string {
   const blocks = [
     service('auth_service', roles.includes('auth')),
     service('proxy_service', roles.includes('proxy')),
-    service('ssh_service', false),
+    service('ssh_service', roles.includes('node')),
+    ...(roles.includes('app') ? [service('app_service', true)] : []),
+    ...(roles.includes('db') ? [service('db_service', true)] : []),
     ...(roles.includes('kube') ? [kubernetesExample] : []),
     ...(roles.includes('discovery') ? [discoveryExample] : []),
   ];

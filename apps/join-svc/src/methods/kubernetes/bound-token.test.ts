@@ -31,15 +31,41 @@ describe('a token of a service account', () => {
     expect(name).toBe('postern-agent');
   });
 
+  test.each<[string, Record<string, unknown>, string | undefined, string]>([
+    ['that is not signed', { alg: 'none' }, undefined, 'no key for algorithm "none"'],
+    ['that is not signed, oddly spelt', { alg: 'None' }, undefined, 'no key for algorithm "None"'],
+    ['that says nothing of it', { alg: undefined }, 'RS256', 'no key for algorithm null'],
+    ['with the public key for a shared secret', { alg: 'HS256' }, undefined, 'no key for algorithm "HS256"'],
+    ['that is called one of a curve', { alg: 'ES256' }, 'RS256', 'no key for algorithm "ES256"'],
+    ['with another padding', { alg: 'PS256' }, undefined, 'no key for algorithm "PS256"'],
+    ['with another padding that is called RS256', {}, 'PS256', 'signature verification failed'],
+    ['with a shared secret that is called RS256', {}, 'HS256', 'signature verification failed'],
+    ['without a signature that is called RS256', {}, 'none', 'signature verification failed'],
+    ['with a longer digest', { alg: 'RS384' }, 'RS256', 'no key for algorithm "RS384"'],
+    [
+      'whose claims are not encoded',
+      { b64: false, crit: ['b64'] },
+      undefined,
+      'the header of the token says',
+    ],
+    ['with an unknown critical field', { crit: ['x'], x: 1 }, undefined, 'the header of the token says'],
+  ])('%s is refused for that, whatever else is right (J-01)', async (_, header, signedAs, why) => {
+    expect((await verify(tokenOf(rsa))).name).toBe('postern-agent');
+    await expect(verify(tokenOf(rsa, {}, header, signedAs))).rejects.toThrow(why);
+  });
+
+  test('signed by a key of a curve does not pass for one by RSA, nor the other way round (J-01)', async () => {
+    const both = JSON.stringify({
+      keys: [rsa, ec].map(({ publicKey, kid }) => ({ ...publicKey.export({ format: 'jwk' }), kid })),
+    });
+    await expect(verify(tokenOf(ec, {}, { kid: rsa.kid }), both)).rejects.toThrow('no key for algorithm');
+    await expect(verify(tokenOf(rsa, {}, { kid: ec.kid }), both)).rejects.toThrow('no key for algorithm');
+    await expect(verify(tokenOf(ec, {}, { alg: 'RS256', kid: rsa.kid }, 'ES256'), both)).rejects.toThrow(
+      'signature verification failed',
+    );
+  });
+
   test.each([
-    ['that is not signed (J-01)', { alg: 'none' }],
-    ['that is not signed, oddly spelt (J-01)', { alg: 'None' }],
-    ['with the public key for a shared secret (J-01)', { alg: 'HS256' }],
-    ['of a curve against a key of RSA (J-01)', { alg: 'ES256' }],
-    ['with another padding (J-01)', { alg: 'PS256' }],
-    ['with another padding that is called RS256 (J-01)', { alg: 'RS384' }],
-    ['whose claims are not encoded (J-01)', { b64: false, crit: ['b64'] }],
-    ['with an unknown critical field (J-01)', { crit: ['x'], x: 1 }],
     ['with a key in it (J-02)', { jwk: rsa.publicKey.export({ format: 'jwk' }) }],
     ['with an address of keys in it (J-02)', { jku: 'http://127.0.0.1:1/' }],
     ['with an address of a certificate in it (J-02)', { x5u: 'http://127.0.0.1:1/' }],

@@ -40,16 +40,17 @@ export const claims = {
   } as unknown,
 };
 
-/** A token of any form, signed as the header says by whatever key there is. */
+/** A token of any form, signed as the header says, or as another one would say, by whatever key there is. */
 export function tokenOf(
   issuer: TestIssuer,
   changes: Readonly<Record<string, unknown>> = {},
   header: Readonly<Record<string, unknown>> = {},
+  signedAs?: string,
 ): string {
   const isRsa = issuer.privateKey.asymmetricKeyType === 'rsa';
   const whole = { alg: isRsa ? 'RS256' : 'ES256', kid: issuer.kid, ...header };
   const input = `${encoded(whole)}.${encoded({ ...claims, ...changes })}`;
-  return `${input}.${signature(issuer, whole.alg, input)}`;
+  return `${input}.${signature(issuer, signedAs ?? whole.alg, input)}`;
 }
 
 function signature({ privateKey, publicKey }: TestIssuer, alg: string, input: string): string {
