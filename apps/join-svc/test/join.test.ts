@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import type { IssuedIdentity } from '@postern/contracts';
 import { sha256Hex } from '@postern/core';
 import { principalOf } from '@postern/identity';
+import { until } from '@postern/testkit';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -246,23 +247,28 @@ describe('a repeated join', () => {
 });
 
 test('guesses of a token are bounded, and none of what is stored or logged tells one (J-12)', async () => {
-  await using own = await plane.replica({ staticTokens: [{ id: sha256Hex(staticToken), roles: ['Node'] }] });
+  // Time forgives failures, and does not pass here.
+  const at = new Date();
+  const staticTokens = [{ id: sha256Hex(staticToken), roles: ['Node'] }];
+  await using own = await plane.replica({ clock: () => at, staticTokens });
+  await until('it knows tokens', async () => {
+    const body = await joinBody({ token: kubeToken });
+    return (await call(own, '/v1/join', { body })).status === 200;
+  });
   const { csr } = await joiner();
-  const guess = async (at: number) => {
+  const guess = async (nth: number) => {
     const body = await joinBody({
       csr,
-      token: `${staticToken.slice(0, -3)}${at.toString(16).padStart(3, '0')}`,
+      token: `${staticToken.slice(0, -3)}${nth.toString(16).padStart(3, '0')}`,
     });
     return (await call(own, '/v1/join', { body })).status;
   };
-  const statuses = await Promise.all(Array.from({ length: 260 }, (_, at) => guess(at)));
-  expect(statuses.filter((status) => status === 403).length).toBeGreaterThan(150);
-  expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(10);
-  expect(statuses.every((status) => status === 403 || status === 429)).toBe(true);
+  const statuses = await Promise.all(Array.from({ length: 260 }, (_, nth) => guess(nth)));
+  expect(new Set(statuses)).toEqual(new Set([403, 429]));
   const refused = (await events('JoinRefused')).filter(
     ({ data }) => data['reason'] === 'the token is unknown',
   );
-  expect(refused.length).toBeGreaterThan(150);
+  expect(refused.length).toBeGreaterThanOrEqual(statuses.filter((status) => status === 403).length);
   const dump = await dumpOf(own);
   expect(dump).toContain('JoinRefused');
   for (const token of [staticToken, kubeToken, serviceToken, staticToken.slice(0, -3)]) {

@@ -1,9 +1,8 @@
 import type { LookupAddress } from 'node:dns';
-import { addressClass } from '@postern/contracts';
 import { describe, expect, test } from 'vitest';
 import { guardedLookup } from './api-server.ts';
 
-const mayConnect = (address: string) => addressClass(address) === 'ordinary';
+const mayConnect = (address: string) => address.startsWith('198.51.100.');
 
 /** What connections are given for a name that resolves to these, one list after the other. */
 function lookups(...answers: readonly string[][]) {
