@@ -36,6 +36,8 @@ export class Renewal implements AsyncDisposable {
   readonly #lost = new AbortController();
   readonly #listeners = new Set<() => void>();
   #state: AgentState;
+  /** What is trusted now, which the store may know a moment later. It is never replaced by something older. */
+  #trusted: Trusted;
   #running: Promise<void> | undefined;
   #loop: Promise<void> = Promise.resolve();
   #keeping: Promise<void> = Promise.resolve();
@@ -45,11 +47,12 @@ export class Renewal implements AsyncDisposable {
     this.#options = { ...options, signal: AbortSignal.any(signals) };
     this.#file = file;
     this.#state = state;
+    this.#trusted = trustedIn(state);
     this.held = heldFrom(state, options.clock);
     this.trust = new TrustFollower({
       held: this.held,
       options: this.#options,
-      revision: () => this.#state.trustRevision ?? 0,
+      revision: () => this.#trusted.trustRevision,
       take: (news) => this.#take(news),
       isDue: () => this.isDue(),
       renewNow: () => this.renewNow(),
@@ -142,8 +145,10 @@ export class Renewal implements AsyncDisposable {
     const renewed = await persist('renewing', this.#options, (count) =>
       renew(this.held, pending, this.#options, count),
     );
-    await this.#keep((state) => renewedState(state, renewed));
-    this.held.replace(materialOf(this.#state));
+    const answered = trustedIn(renewed);
+    if (answered.trustRevision >= this.#trusted.trustRevision) this.#trusted = answered;
+    await this.#keep((state) => renewedState(state, renewed, this.#trusted));
+    this.held.replace({ ...materialOf(renewed), ...trustOf(this.#trusted) });
     for (const listener of this.#listeners) listener();
     this.#options.telemetry.log.info('renewed the identity', {
       generation: this.held.current().principal.generation ?? 0,
@@ -159,10 +164,11 @@ export class Renewal implements AsyncDisposable {
     const { telemetry } = this.#options;
     const { type } = this.held.current().principal;
     const wantedIssuer = type === 'svc' ? news.issuers.svc : news.issuers.agent;
+    this.#trusted = { ...trustOf(news), trustRevision: news.revision };
     try {
-      this.held.replace({ ...this.held.current(), ...trustIn(news) });
+      this.held.replace({ ...this.held.current(), ...trustOf(news) });
     } catch (error) {
-      await this.#keep((state) => ({ ...trusting(state, news), isDoubted: true }));
+      await this.#keep((state) => ({ ...trusting(state, this.#trusted), isDoubted: true }));
       this.#lost.abort(
         RefusedByControlPlane.from(error, 'the authority of this identity is trusted no more'),
       );
@@ -172,7 +178,7 @@ export class Renewal implements AsyncDisposable {
       revision: news.revision,
       renews: !this.#isIssuedBy(wantedIssuer),
     });
-    await this.#keep((state) => ({ ...trusting(state, news), wantedIssuer }));
+    await this.#keep((state) => ({ ...trusting(state, this.#trusted), wantedIssuer }));
   }
 
   #hasWantedIssuer(): boolean {
@@ -207,26 +213,32 @@ export class Renewal implements AsyncDisposable {
 
 const maxKnownPins = 16;
 
-function trustIn({ hostCa, userCa, hostChain }: TrustNews) {
+type Trusted = Required<Pick<AgentState, 'hostCa' | 'userCa' | 'hostChain' | 'trustRevision'>>;
+
+function trustedIn({ hostCa, userCa, hostChain = '', trustRevision = 0 }: AgentState): Trusted {
+  return { hostCa, userCa, hostChain, trustRevision };
+}
+
+function trustOf({ hostCa, userCa, hostChain }: Omit<Trusted, 'trustRevision'>) {
   return { hostCa, userCa, hostChain };
 }
 
 /** A state with newer trust. The pins of what is trusted no more stay known: configurations name them for a long time. */
-function trusting(state: AgentState, news: TrustNews): AgentState {
-  return { ...state, ...trustIn(news), trustRevision: news.revision, knownPins: pinsKnownTo(state) };
+function trusting(state: AgentState, trusted: Trusted): AgentState {
+  return { ...state, ...trusted, knownPins: pinsKnownTo(state) };
 }
 
 function pinsKnownTo({ hostCa, knownPins = [] }: AgentState): string[] {
   return [...new Set([...splitPem(hostCa).map(caPin), ...knownPins])].slice(0, maxKnownPins);
 }
 
-/** What a renewal makes of a state. Trust that was told meanwhile, and is newer than the answer, stays. */
-function renewedState(state: AgentState, renewed: AgentState): AgentState {
-  const { service, wantedIssuer, trustRevision = 0, hostCa, userCa, hostChain } = state;
-  const isOlder = (renewed.trustRevision ?? 0) < trustRevision;
+/** What a renewal makes of a state. Where newer trust was told meanwhile, it is not known yet whether the right authority certified. */
+function renewedState(state: AgentState, renewed: AgentState, trusted: Trusted): AgentState {
+  const { service, wantedIssuer } = state;
+  const isOlder = trustedIn(renewed).trustRevision < trusted.trustRevision;
   return {
     ...renewed,
-    ...(isOlder ? { hostCa, userCa, hostChain: hostChain ?? '', trustRevision } : {}),
+    ...trusted,
     ...(isOlder && wantedIssuer !== undefined ? { wantedIssuer } : {}),
     knownPins: pinsKnownTo(state),
     ...(service === undefined ? {} : { service }),
