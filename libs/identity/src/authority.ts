@@ -1,16 +1,19 @@
-import { randomBytes, type X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { type Clock, Secret } from '@postern/core';
-import { generateKeyPair, signingAlgorithm, signingKeyFrom, verifyingKeyFrom } from './keys.ts';
+import { generateKeyPair } from './keys.ts';
+import {
+  authorityKeyIdentifier,
+  basicConstraints,
+  commonName,
+  keyUsage,
+  publicKeyIn,
+  signCertificate,
+  subjectKeyIdentifier,
+  subjectOf,
+} from './sign-certificate.ts';
 import { checkClusterName } from './spiffe-id.ts';
 import { readCertificate } from './trust.ts';
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectKeyIdentifierExtension,
-  X509CertificateGenerator,
-} from './x509.ts';
+import { pemOf } from './write-der.ts';
 
 /** A certificate authority with its private key: what join-svc alone holds. */
 export interface Authority {
@@ -41,26 +44,29 @@ const pathLengths = { host: 1, user: 0 } as const;
 export async function createAuthority({ use, clusterName, clock }: NewAuthority): Promise<Authority> {
   checkClusterName(clusterName);
   const pair = await generateKeyPair();
-  const publicKey = await verifyingKeyFrom(pair.publicKey);
+  const publicKey = createPublicKey(pair.publicKey).export({ type: 'spki', format: 'der' });
   const now = clock().getTime();
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    // Two authorities of one use must not share a name, or a rotation would leave verifiers guessing which one signed.
-    name: [{ CN: [`postern ${use} CA ${randomBytes(4).toString('hex')}`] }],
-    serialNumber: randomSerial(),
-    notBefore: new Date(now - backdateMs),
-    notAfter: new Date(now + tenYearsMs),
-    keys: { publicKey, privateKey: await signingKeyFrom(pair.privateKey) },
-    signingAlgorithm,
-    extensions: [
-      new BasicConstraintsExtension(true, pathLengths[use], true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(publicKey),
-    ],
-  });
+  // Two authorities of one use must not share a name, or a rotation would leave verifiers guessing which one signed.
+  const name = commonName(`postern ${use} CA ${randomBytes(4).toString('hex')}`);
+  const certificate = signCertificate(
+    {
+      issuer: name,
+      subject: name,
+      notBefore: new Date(now - backdateMs),
+      notAfter: new Date(now + tenYearsMs),
+      publicKey,
+      extensions: [
+        basicConstraints(pathLengths[use]),
+        keyUsage('authority'),
+        subjectKeyIdentifier(publicKey),
+      ],
+    },
+    createPrivateKey(pair.privateKey),
+  );
   return {
     use,
     clusterName,
-    certificate: `${certificate.toString('pem')}\n`,
+    certificate: pemOf('CERTIFICATE', certificate),
     privateKey: new Secret(pair.privateKey),
     clock,
   };
@@ -76,31 +82,22 @@ export async function certifySuccessor(
   notAfter: Date,
 ): Promise<string> {
   const [issuer, subject] = [readCertificate(authority.certificate), readCertificate(successor.certificate)];
-  const [issuerKey, publicKey] = await Promise.all([publicKeyIn(issuer), publicKeyIn(subject)]);
-  const certificate = await X509CertificateGenerator.create({
-    subject: subject.subject,
-    issuer: issuer.subject,
-    serialNumber: randomSerial(),
-    notBefore: new Date(authority.clock().getTime() - backdateMs),
-    notAfter: new Date(Math.min(notAfter.getTime(), issuer.validToDate.getTime())),
-    publicKey: publicKey,
-    signingKey: await signingKeyFrom(authority.privateKey.reveal()),
-    signingAlgorithm,
-    extensions: [
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(publicKey),
-      await AuthorityKeyIdentifierExtension.create(issuerKey),
-    ],
-  });
-  return `${certificate.toString('pem')}\n`;
-}
-
-function publicKeyIn({ publicKey }: X509Certificate): ReturnType<typeof verifyingKeyFrom> {
-  return verifyingKeyFrom(publicKey.export({ type: 'spki', format: 'pem' }));
-}
-
-/** 128 random bits as a positive serial number, hex. */
-export function randomSerial(): string {
-  return `00${randomBytes(16).toString('hex')}`;
+  const publicKey = publicKeyIn(subject);
+  const certificate = signCertificate(
+    {
+      issuer: subjectOf(issuer),
+      subject: subjectOf(subject),
+      notBefore: new Date(authority.clock().getTime() - backdateMs),
+      notAfter: new Date(Math.min(notAfter.getTime(), issuer.validToDate.getTime())),
+      publicKey,
+      extensions: [
+        basicConstraints(0),
+        keyUsage('authority'),
+        subjectKeyIdentifier(publicKey),
+        authorityKeyIdentifier(publicKeyIn(issuer)),
+      ],
+    },
+    createPrivateKey(authority.privateKey.reveal()),
+  );
+  return pemOf('CERTIFICATE', certificate);
 }

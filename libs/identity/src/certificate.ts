@@ -1,21 +1,24 @@
-import type { webcrypto } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { failure } from '@postern/core';
-import { type Authority, backdateMs, randomSerial } from './authority.ts';
-import { signingAlgorithm, signingKeyFrom, verifyingKeyFrom } from './keys.ts';
+import { type Authority, backdateMs } from './authority.ts';
+import { readP256 } from './keys.ts';
 import { authorityFor } from './principal.ts';
+import {
+  type AlternativeNames,
+  alternativeNames,
+  authorityKeyIdentifier,
+  basicConstraints,
+  commonName,
+  extendedKeyUsage,
+  keyUsage,
+  publicKeyIn,
+  signCertificate,
+  subjectKeyIdentifier,
+  subjectOf,
+} from './sign-certificate.ts';
 import { type PrincipalType, spiffeId } from './spiffe-id.ts';
 import { readCertificate } from './trust.ts';
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsageExtension,
-  type JsonGeneralName,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509CertificateGenerator,
-} from './x509.ts';
+import { pemOf } from './write-der.ts';
 
 /** Whom a certificate is for, what it may say, and how long. */
 export interface CertificateSpec {
@@ -48,34 +51,38 @@ const serverAuth = '1.3.6.1.5.5.7.3.1';
 export async function issueCertificate(authority: Authority, spec: CertificateSpec): Promise<string> {
   if (authorityFor(spec.type) !== authority.use)
     throw NotIssuable(`the ${authority.use} CA does not certify a ${spec.type}`);
-  const { publicKey: caKey, signingKey, issuer, validTo } = await signerOf(authority);
+  const { key, keyIdentifier, subject: issuer, validTo } = signerOf(authority);
   const now = authority.clock().getTime();
   const notAfter = new Date(Math.min(spec.notAfter.getTime(), validTo.getTime()));
   if (notAfter.getTime() <= now) throw NotIssuable('it would have expired already');
-  const publicKey = await verifyingKeyFrom(spec.publicKey);
-  const certificate = await X509CertificateGenerator.create({
+  const publicKey = readP256(spec.publicKey).export({ type: 'spki', format: 'der' });
+  const content = {
     // For the eyes of people only; identity is in the URI names.
-    subject: [{ CN: [spec.id.slice(0, 64).toWellFormed()] }],
+    subject: commonName(spec.id.slice(0, 64).toWellFormed()),
     issuer,
-    serialNumber: randomSerial(),
     notBefore: new Date(now - backdateMs),
     notAfter,
     publicKey,
-    signingKey,
-    signingAlgorithm,
     extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension(authority.use === 'host' ? [clientAuth, serverAuth] : [clientAuth]),
-      new SubjectAlternativeNameExtension(namesOf(authority.clusterName, spec)),
-      await SubjectKeyIdentifierExtension.create(publicKey),
-      await AuthorityKeyIdentifierExtension.create(caKey),
+      leafConstraints,
+      leafUsage,
+      purposes[authority.use],
+      namesOf(authority.clusterName, spec),
+      subjectKeyIdentifier(publicKey),
+      keyIdentifier,
     ],
-  });
-  return `${certificate.toString('pem')}\n`;
+  };
+  return pemOf('CERTIFICATE', signCertificate(content, key));
 }
 
-function namesOf(clusterName: string, spec: CertificateSpec): JsonGeneralName[] {
+const leafConstraints = basicConstraints();
+const leafUsage = keyUsage('leaf');
+const purposes = {
+  host: extendedKeyUsage([clientAuth, serverAuth]),
+  user: extendedKeyUsage([clientAuth]),
+} as const;
+
+function namesOf(clusterName: string, spec: CertificateSpec): Buffer {
   const { session, generation, joinToken, roles = [], dnsNames = [], ipAddresses = [] } = spec;
   const uris = [
     spiffeId({ type: spec.type, id: spec.id, clusterName }),
@@ -84,37 +91,37 @@ function namesOf(clusterName: string, spec: CertificateSpec): JsonGeneralName[] 
     ...(joinToken === undefined ? [] : [`urn:postern:token:${joinToken}`]),
     ...roles.map((role) => `urn:postern:role:${role}`),
   ];
-  return [
-    ...uris.map((value) => ({ type: 'url', value }) as const),
-    ...dnsNames.map((value) => ({ type: 'dns', value }) as const),
-    ...ipAddresses.map((value) => ({ type: 'ip', value }) as const),
-  ];
+  return encoded({ uris, dnsNames, ipAddresses });
 }
 
+function encoded(names: AlternativeNames): Buffer {
+  try {
+    return alternativeNames(names);
+  } catch (error) {
+    throw NotIssuable.from(error, 'it would hold a name that certificates cannot');
+  }
+}
+
+/** What of an authority is in all it issues. */
 interface Signer {
-  readonly signingKey: webcrypto.CryptoKey;
-  readonly publicKey: webcrypto.CryptoKey;
-  readonly issuer: string;
+  readonly key: KeyObject;
+  readonly keyIdentifier: Buffer;
+  readonly subject: Buffer;
   readonly validTo: Date;
 }
 
-const signers = new WeakMap<Authority, Promise<Signer>>();
+const signers = new WeakMap<Authority, Signer>();
 
-function signerOf(authority: Authority): Promise<Signer> {
+function signerOf(authority: Authority): Signer {
   const known = signers.get(authority);
   if (known) return known;
-  const signer = openSigner(authority);
-  signers.set(authority, signer);
-  return signer;
-}
-
-async function openSigner(authority: Authority): Promise<Signer> {
   const certificate = readCertificate(authority.certificate);
-  const publicKey = certificate.publicKey.export({ type: 'spki', format: 'pem' });
-  return {
-    signingKey: await signingKeyFrom(authority.privateKey.reveal()),
-    publicKey: await verifyingKeyFrom(publicKey),
-    issuer: certificate.subject,
+  const signer = {
+    key: createPrivateKey(authority.privateKey.reveal()),
+    keyIdentifier: authorityKeyIdentifier(publicKeyIn(certificate)),
+    subject: subjectOf(certificate),
     validTo: certificate.validToDate,
   };
+  signers.set(authority, signer);
+  return signer;
 }

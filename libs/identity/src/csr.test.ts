@@ -1,8 +1,13 @@
 import { createPrivateKey, generateKeyPairSync, webcrypto } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { generateKeyPair, makeCsr, readCsr } from './index.ts';
-import { signingAlgorithm, signingKeyFrom, verifyingKeyFrom } from './keys.ts';
-import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from './x509.ts';
+import { claimedKey, generateKeyPair, keyFingerprint, makeCsr, readCsr } from './index.ts';
+import {
+  Pkcs10CertificateRequestGenerator,
+  signingAlgorithm,
+  signingKeyFrom,
+  SubjectAlternativeNameExtension,
+  verifyingKeyFrom,
+} from './testing.ts';
 
 const pem = (der: Uint8Array) =>
   `-----BEGIN CERTIFICATE REQUEST-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
@@ -27,6 +32,14 @@ describe('a certificate request', () => {
   test('proves possession of its key', async () => {
     const pair = await generateKeyPair();
     expect(await readCsr(await makeCsr(pair.privateKey))).toEqual({ publicKey: pair.publicKey });
+  });
+
+  test('says whose key it claims before anything is verified', async () => {
+    const pair = await generateKeyPair();
+    const request = await makeCsr(pair.privateKey);
+    expect(claimedKey(request)).toBe(keyFingerprint(pair.publicKey));
+    expect(claimedKey(request.slice(0, 100))).toBeUndefined();
+    expect(claimedKey(pem(Buffer.from('3000', 'hex')))).toBeUndefined();
   });
 
   test('contributes its key and nothing else, whatever names it asks for (C-15)', async () => {

@@ -1,8 +1,9 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { failure } from '@postern/core';
 import { type DerValue, readDer } from './der.ts';
-import { isP256, publicKeyOf, signingAlgorithm, signingKeyFrom, verifyingKeyFrom } from './keys.ts';
-import { Pkcs10CertificateRequestGenerator } from './x509.ts';
+import { isP256 } from './keys.ts';
+import { commonName, ecdsaWithSha256, signedBy } from './sign-certificate.ts';
+import { der, integer, pemOf, tags } from './write-der.ts';
 
 /** A certificate request that is malformed, not signed by its own key, or for a key of another kind than ECDSA P-256. */
 export const InvalidCsr = failure(
@@ -13,20 +14,13 @@ export const InvalidCsr = failure(
 
 /** A PKCS#10 request (PEM) for the public key that belongs to `privateKey`. It names nobody: names are the issuer's. */
 export async function makeCsr(privateKey: string): Promise<string> {
-  const request = await Pkcs10CertificateRequestGenerator.create({
-    name: 'CN=postern',
-    keys: {
-      privateKey: await signingKeyFrom(privateKey),
-      publicKey: await verifyingKeyFrom(publicKeyOf(privateKey)),
-    },
-    signingAlgorithm,
-  });
-  return request.toString('pem');
+  const key = createPrivateKey(privateKey);
+  const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const noAttributes = der(0xa0);
+  const info = der(tags.sequence, integer(Buffer.of(0)), commonName('postern'), publicKey, noAttributes);
+  return pemOf('CERTIFICATE REQUEST', signedBy(key, info));
 }
 
-const sequence = 0x30;
-const bitString = 0x03;
-const ecdsaWithSha256 = '300a06082a8648ce3d040302';
 const maxBytes = 8192;
 
 /**
@@ -37,13 +31,28 @@ export async function readCsr(pem: string): Promise<{ publicKey: string }> {
   const [info, algorithm, signature] = parts(derOf(pem));
   const [, , spki] = fields(info);
   const key = keyOf(spki);
-  if (algorithm.whole.toString('hex') !== ecdsaWithSha256)
-    throw InvalidCsr('it must be signed by ECDSA with SHA-256');
-  if (signature.tag !== bitString || signature.content[0] !== 0)
+  if (!algorithm.whole.equals(ecdsaWithSha256)) throw InvalidCsr('it must be signed by ECDSA with SHA-256');
+  if (signature.tag !== tags.bitString || signature.content[0] !== 0)
     throw InvalidCsr('its signature is malformed');
   const isSigned = verify('sha256', info.whole, { key, dsaEncoding: 'der' }, signature.content.subarray(1));
   if (!isSigned) throw InvalidCsr('it is not signed by the key it names');
   return { publicKey: key.export({ type: 'spki', format: 'pem' }) };
+}
+
+/**
+ * SHA-256 of the public key that a request is for, hex, as it stands there: nothing is verified, so that it costs no more than a hash.
+ * Undefined where no key can be found. For a key that `readCsr` accepts it is that of `keyFingerprint`, unless it is written otherwise
+ * than usual.
+ */
+export function claimedKey(pem: string): string | undefined {
+  try {
+    const [info] = parts(derOf(pem));
+    const [, , spki] = fields(info);
+    return createHash('sha256').update(spki.whole).digest('hex');
+  } catch (error) {
+    if (InvalidCsr.is(error)) return undefined;
+    throw error;
+  }
 }
 
 function derOf(pem: string): Buffer {
@@ -58,14 +67,14 @@ function derOf(pem: string): Buffer {
 function parts(der: Buffer): readonly [DerValue, DerValue, DerValue] {
   const [outer] = values(der, 1);
   const [info, algorithm, signature] = values(outer!.content, 3);
-  if (outer!.tag !== sequence || !info || !algorithm || !signature)
+  if (outer!.tag !== tags.sequence || !info || !algorithm || !signature)
     throw InvalidCsr('its structure is not PKCS#10');
   return [info, algorithm, signature];
 }
 
 function fields(info: DerValue): readonly [DerValue, DerValue, DerValue] {
   const [version, subject, spki] = values(info.content, 4);
-  if (!version || !subject || spki?.tag !== sequence) throw InvalidCsr('its structure is not PKCS#10');
+  if (!version || !subject || spki?.tag !== tags.sequence) throw InvalidCsr('its structure is not PKCS#10');
   return [version, subject, spki];
 }
 

@@ -7,7 +7,7 @@ export {
 } from './assertion.ts';
 export { type Authority, certifySuccessor, createAuthority, type NewAuthority } from './authority.ts';
 export { type CertificateSpec, issueCertificate, NotIssuable } from './certificate.ts';
-export { InvalidCsr, makeCsr, readCsr } from './csr.ts';
+export { claimedKey, InvalidCsr, makeCsr, readCsr } from './csr.ts';
 export {
   type Grant,
   grantHeader,

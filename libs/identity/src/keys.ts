@@ -1,11 +1,4 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair as generate,
-  type KeyObject,
-  webcrypto,
-} from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPair as generate, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 
 /** An ECDSA P-256 key pair: PKCS#8 and SPKI, both PEM. */
@@ -39,19 +32,9 @@ export function isP256(key: KeyObject): boolean {
   return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-
-/** How the certificate library is told to sign. */
-export const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
-
-/** A PEM private key as WebCrypto wants it for signing. */
-export function signingKeyFrom(privateKey: string): Promise<webcrypto.CryptoKey> {
-  const der = createPrivateKey(privateKey).export({ type: 'pkcs8', format: 'der' });
-  return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
-}
-
-/** A PEM public key as WebCrypto wants it. */
-export function verifyingKeyFrom(publicKey: string): Promise<webcrypto.CryptoKey> {
-  const der = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
-  return webcrypto.subtle.importKey('spki', der, algorithm, true, ['verify']);
+/** An ECDSA P-256 public key from PEM. Throws a TypeError for a key of another kind. */
+export function readP256(publicKey: string): KeyObject {
+  const key = createPublicKey(publicKey);
+  if (!isP256(key)) throw new TypeError('the key is not ECDSA P-256');
+  return key;
 }

@@ -11,14 +11,16 @@ import {
   publicKeyOf,
   type TrustBundle,
 } from './index.ts';
-import { signingAlgorithm, signingKeyFrom, verifyingKeyFrom } from './keys.ts';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
   type JsonGeneralName,
+  signingAlgorithm,
+  signingKeyFrom,
   SubjectAlternativeNameExtension,
+  verifyingKeyFrom,
   X509CertificateGenerator,
-} from './x509.ts';
+} from './testing.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const clock = () => now;
