@@ -71,6 +71,8 @@ export type JoinServiceConfig = Omit<
     readonly busCa?: string | undefined;
     /** Milliseconds after which a refused join is answered, whatever the reason. */
     readonly refusalAfterMs?: number;
+    /** Failed joins of one kind that this replica bears at once, see limiter.ts. */
+    readonly failedJoins?: number;
   };
 
 const refusalAfterMs = 1_000;
@@ -104,7 +106,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         ...own.known,
         identity: held,
         ...views.known,
-        limiter: new JoinLimiter(clock),
+        limiter: new JoinLimiter(clock, config.failedJoins),
         challenges: openChallenges(config.key, clock),
         joinMethods: deps.joinMethods ?? joinMethods,
         methods,

@@ -12,7 +12,7 @@ export const challengeRoute = route<JoinDeps>()({
   bodyLimit: 1024,
   handle: ({ limiter, challenges }, { body, request }) => {
     // Whoever may not join now for having failed too often needs no challenge either.
-    limiter.enter(request.sourceIp)();
+    limiter.check(request.sourceIp);
     return challenges.issue(body);
   },
 });

@@ -12,6 +12,7 @@ import { isOutdated, issueIdentity } from './issue-identity.ts';
 import { whyNotAllowed, whyRefused } from './match.ts';
 import { type Established, prove } from './prove.ts';
 import { JoinWasRefused, NotAllowedByToken, refuse } from './refuse.ts';
+import { shownBy } from './shown.ts';
 import { safeUnknownName } from './tokens.ts';
 import { ProofWasUsed, useProofs } from './used-proof.ts';
 
@@ -29,7 +30,7 @@ export async function join(
   request: JoinRequest,
   context: JoinContext,
 ): Promise<IssuedIdentity> {
-  const leave = deps.limiter.enter(context.sourceIp);
+  const leave = deps.limiter.enter(context.sourceIp, () => shownBy(deps, request));
   try {
     const identity = await joinOnce(deps, request, context);
     leave();

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { JoinLimiter } from './limiter.ts';
+import { JoinLimiter, type Shown } from './limiter.ts';
 
 function limiterAt(start = 0) {
   let now = start;
   const limiter = new JoinLimiter(() => new Date(now));
-  const fail = (address: string, times: number) => {
+  const fail = (address: string, times: number, shown: Shown = 'nothing') => {
     let passed = 0;
     for (let at = 0; at < times; at += 1) {
       try {
-        limiter.enter(address);
+        limiter.enter(address, () => shown);
         passed += 1;
       } catch {
         // Counted by its absence.
@@ -33,8 +33,8 @@ describe('the limiter of joins', () => {
 
   test('does not count successes', () => {
     const { limiter } = limiterAt();
-    for (let at = 0; at < 10_000; at += 1) limiter.enter('192.0.2.1')();
-    expect(() => limiter.enter('192.0.2.1')).not.toThrow();
+    for (let at = 0; at < 10_000; at += 1) limiter.enter('192.0.2.1', () => 'secret')();
+    expect(() => limiter.check('192.0.2.1')).not.toThrow();
   });
 
   test('leaves other addresses alone until all together fail too much', () => {
@@ -43,6 +43,34 @@ describe('the limiter of joins', () => {
     expect(fail('192.0.2.2', 1)).toBe(1);
     const passed = Array.from({ length: 100 }, (_, at) => fail(`198.51.100.${at}`, 200));
     expect(passed.reduce((sum, count) => sum + count, 0)).toBe(2000 - 201);
+  });
+
+  const kinds = ['secret', 'challenge', 'name', 'nothing'] as const;
+
+  test.each(kinds)('does not let those that show %s turn away others (J-12, I-16)', (shown) => {
+    const { fail } = limiterAt();
+    const passed = Array.from({ length: 100 }, (_, at) => fail(`198.51.100.${at}`, 200, shown));
+    expect(passed.reduce((sum, count) => sum + count, 0)).toBe(2000);
+    const others = kinds.filter((kind) => kind !== shown);
+    expect(others.map((kind) => fail('192.0.2.1', 1, kind))).toEqual([1, 1, 1]);
+  });
+
+  test('does not ask an address that failed too often what it shows', () => {
+    const { limiter, fail } = limiterAt();
+    fail('192.0.2.1', 200);
+    const ask = () => {
+      throw new Error('it was asked');
+    };
+    expect(() => limiter.enter('192.0.2.1', ask)).toThrow('too many joins');
+  });
+
+  test('takes no place where it cannot be told what is shown', () => {
+    const { limiter, fail } = limiterAt();
+    const ask = () => {
+      throw new Error('not ready');
+    };
+    for (let at = 0; at < 1000; at += 1) expect(() => limiter.enter('192.0.2.1', ask)).toThrow('not ready');
+    expect(fail('192.0.2.1', 1000)).toBe(200);
   });
 
   test.each([

@@ -23,38 +23,62 @@ const overall: LimiterRules = { burst: 2_000, perSecond: 100 };
 const maxAddresses = 50_000;
 
 /**
+ * What an attempt shows at the cost of a hash or two: a token whose name is the secret, a challenge of ours for its key, the name of
+ * a token, or nothing.
+ */
+export type Shown = 'secret' | 'challenge' | 'name' | 'nothing';
+
+/**
  * Bounds how fast tokens can be guessed, for each address and in all. An attempt takes a place and a success gives it
- * back, so that any number of agents behind one address may join, but few may fail. Each replica counts for itself:
- * with 128 bits of token, twice the guesses are still none.
+ * back, so that any number of agents behind one address may join, but few may fail. In all, those that show the same
+ * are counted together: guesses by the thousand turn away guesses, not those who know a token or answer a challenge
+ * (ADR 46). Each replica counts for itself: with 128 bits of token, twice the guesses are still none.
  */
 export class JoinLimiter {
   readonly #clock: Clock;
+  readonly #overall: LimiterRules;
   readonly #addresses = new Map<string, Bucket>();
-  readonly #all: Bucket = { taken: 0, at: 0 };
+  readonly #all: Readonly<Record<Shown, Bucket>> = {
+    secret: { taken: 0, at: 0 },
+    challenge: { taken: 0, at: 0 },
+    name: { taken: 0, at: 0 },
+    nothing: { taken: 0, at: 0 },
+  };
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, burst = overall.burst) {
     this.#clock = clock;
+    this.#overall = { ...overall, burst };
   }
 
-  /** Takes a place, or throws; the answer gives it back. */
-  enter(address: string): () => void {
-    const at = this.#clock().getTime();
-    const own = this.#bucketOf(networkOf(address));
-    settle(own, perAddress, at);
-    settle(this.#all, overall, at);
-    if (own.taken >= perAddress.burst || this.#all.taken >= overall.burst) throw TooManyJoins();
-    own.taken += 1;
-    this.#all.taken += 1;
+  /** Throws where too much has failed from an address of late. */
+  check(address: string): void {
+    this.#ownOf(address);
+  }
+
+  /** Takes a place, or throws; the answer gives it back. An address that has none left is not asked what it shows. */
+  enter(address: string, shows: () => Shown): () => void {
+    const own = this.#ownOf(address);
+    const all = this.#all[shows()];
+    settle(all, this.#overall, this.#clock().getTime());
+    if (all.taken >= this.#overall.burst) throw TooManyJoins();
+    const taken = [own, all];
+    for (const bucket of taken) bucket.taken += 1;
     return () => {
-      own.taken = Math.max(0, own.taken - 1);
-      this.#all.taken = Math.max(0, this.#all.taken - 1);
+      for (const bucket of taken) bucket.taken = Math.max(0, bucket.taken - 1);
     };
+  }
+
+  #ownOf(address: string): Bucket {
+    const own = this.#bucketOf(networkOf(address));
+    settle(own, perAddress, this.#clock().getTime());
+    if (own.taken >= perAddress.burst) throw TooManyJoins();
+    return own;
   }
 
   #bucketOf(address: string): Bucket {
     const known = this.#addresses.get(address);
     if (known) return known;
-    // Forgetting everybody forgives everybody, but the bound in all still holds.
+    // Forgetting everybody forgives everybody, but the bounds in all still hold.
     if (this.#addresses.size >= maxAddresses) this.#addresses.clear();
     const bucket = { taken: 0, at: 0 };
     this.#addresses.set(address, bucket);
