@@ -34,6 +34,16 @@ describe('postern start with auth_service and proxy_service', () => {
     });
   });
 
+  test('pings and shows each of them', async () => {
+    const listed = await plane.admin.must('tctl', ['inventory', 'ls', '--connected', '--format=json']);
+    for (const { agentId } of JSON.parse(listed) as { agentId: string }[]) {
+      expect(await plane.admin.must('tctl', ['inventory', 'ping', agentId])).toMatch(
+        `Successfully pinged server "${agentId}" (~`,
+      );
+      expect(await plane.admin.must('tctl', ['inventory', 'show', agentId])).toMatch(/^Clock: +0 s/m);
+    }
+  });
+
   test('lets in who has a static token, shows no value of it, and has no tctl remove it', async () => {
     const { admin, edge } = plane;
     const id = createHash('sha256').update(staticToken).digest('hex');

@@ -21,6 +21,9 @@ export interface AgentTable {
   stream_version: Generated<number>;
   left_run: Generated<string>;
   left_at: Generated<Date>;
+  clock_offset_ms: number | null;
+  last_error: string | null;
+  last_error_at: Date | null;
 }
 
 interface ServedReportTable {

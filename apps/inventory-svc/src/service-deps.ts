@@ -6,6 +6,7 @@ import { type AllowRule, allowIf } from '@postern/http';
 import type { Policy, UserState } from '@postern/policy';
 import type { Principal } from '@postern/identity';
 import type { Kysely } from 'kysely';
+import type { Pings } from './agents/pings.ts';
 import type { RegisteredLabels } from './clusters/visible-clusters.ts';
 import type { InventoryDb } from './database.ts';
 import type { RecordingDeps } from './recordings/store-recording.ts';
@@ -23,6 +24,7 @@ export interface ServiceDeps {
   readonly store: Pick<EventStore<InventoryDb>, 'find' | 'load'>;
   readonly events: EventDesk;
   readonly recordings: RecordingDeps;
+  readonly pings: Pings;
   readonly policy: Policy;
   readonly registered: RegisteredLabels;
   readonly clock: Clock;

@@ -12,7 +12,10 @@ import { rebuildChanged } from '@postern/projections';
 import type { Telemetry } from '@postern/telemetry';
 import { listAgents } from './agents/list-agents.ts';
 import { listenToAgents } from './agents/listen-to-agents.ts';
+import { pingAgent } from './agents/ping-agent.ts';
+import { Pings } from './agents/pings.ts';
 import { followRevocations, isRevoked } from './agents/revoked-agents.ts';
+import { showAgent } from './agents/show-agent.ts';
 import { showStatus } from './agents/show-status.ts';
 import { consumeFacts } from './audit/fact-consumer.ts';
 import { getRequest } from './audit/get-request.ts';
@@ -38,6 +41,8 @@ export const inventoryMigrations = join(import.meta.dirname, '../migrations');
 export const inventoryRoutes: readonly Route<ServiceDeps>[] = [
   showStatus,
   listAgents,
+  showAgent,
+  pingAgent,
   listClusters,
   listKubeServers,
   listRequests,
@@ -107,7 +112,8 @@ export async function inventoryService(
   const presence = opening.use(
     new Presence({ store, bus, telemetry, clock, actor: spiffeId(principal) }, config),
   );
-  opening.defer(listenToAgents({ bus, presence, db: store.db, telemetry, clock }));
+  const pings = new Pings(bus, clock);
+  opening.defer(listenToAgents({ bus, presence, pings, db: store.db, telemetry, clock }));
   const parking = opening.use(openParking({ store, telemetry }));
   opening.use(startInboxSweep(store, { telemetry }));
   const facts = opening.use(consumeFacts({ bus, store, parking, telemetry, clusterName, clock }));
@@ -126,6 +132,7 @@ export async function inventoryService(
         db: store.db,
         store,
         events,
+        pings,
         policy,
         registered: labelsIn(clusters),
         clock,

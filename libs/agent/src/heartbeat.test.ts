@@ -9,7 +9,7 @@ interface Sent {
 
 function fakeBus(isDown = false) {
   const sent: Sent[] = [];
-  const asked = new Map<string, () => void>();
+  const asked = new Map<string, (message: { json(): unknown }) => void>();
   const bus: HeartbeatBus = {
     publish: (subject, body) => {
       if (isDown) throw new Error('the bus is down');
@@ -59,9 +59,32 @@ describe('heartbeats', () => {
   test('repeat what is served when they are asked to, and when it changed', async () => {
     const { bus, sent, asked } = fakeBus();
     await using heartbeats = startHeartbeat({ ...common, bus, intervalMs: 60_000 });
-    asked.get('cmd.a=2e1.served')!();
+    asked.get('cmd.a=2e1.served')!({ json: () => ({}) });
     heartbeats.reportServed();
     expect(sent.filter(({ subject }) => subject.endsWith('.served'))).toHaveLength(3);
+  });
+
+  test('answer a ping with its nonce and the time, and nothing else that is asked', async () => {
+    const { bus, sent, asked } = fakeBus();
+    await using _ = startHeartbeat({ ...common, bus, intervalMs: 60_000 });
+    for (const body of [{ nonce: 'n1' }, { nonce: 7 }, {}, null])
+      asked.get('cmd.a=2e1.ping')!({ json: () => body });
+    const pongs = sent.filter(({ subject }) => subject === 'agent.a=2e1.pong');
+    expect(pongs).toEqual([{ subject: 'agent.a=2e1.pong', body: { nonce: 'n1', at: expect.any(String) } }]);
+    expect(Math.abs(Date.parse(String(pongs[0]!.body['at'])) - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('tell the time, and what was logged last as a trouble', async () => {
+    const { bus, sent } = fakeBus();
+    const own = silentTelemetry();
+    await using heartbeats = startHeartbeat({ ...common, telemetry: own, bus, intervalMs: 5 });
+    expect(sent[0]!.body).not.toHaveProperty('lastError');
+    own.log.warn('the cluster is away', { secret: 'x' });
+    own.log.info('it is back');
+    await expect
+      .poll(() => sent.findLast(({ subject }) => subject.endsWith('.hb'))!.body['lastError'])
+      .toEqual({ at: expect.any(String), message: 'the cluster is away' });
+    heartbeats.reportServed();
   });
 
   test('end with a goodbye', async () => {

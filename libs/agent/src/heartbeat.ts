@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { agentSubjects, commandSubjects, type Heartbeat, type ServedReport } from '@postern/contracts';
-import { type Clock, messageOf, systemClock, version } from '@postern/core';
+import {
+  agentSubjects,
+  commandSubjects,
+  type Heartbeat,
+  type Pong,
+  type ServedReport,
+} from '@postern/contracts';
+import { type Clock, isPlainObject, messageOf, systemClock, version } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 
 /** What heartbeats need of a bus. */
@@ -9,7 +15,7 @@ export interface HeartbeatBus {
   subscribe(
     subject: string,
     options: { readonly queue?: string },
-    onMessage: () => void,
+    onMessage: (message: { json(): unknown }) => void,
   ): { unsubscribe(): void };
 }
 
@@ -25,7 +31,7 @@ export interface HeartbeatOptions {
   readonly services: readonly string[];
   readonly intervalMs: number;
   readonly servedReport?: () => ServedNow;
-  readonly telemetry: Pick<Telemetry, 'log'>;
+  readonly telemetry: Pick<Telemetry, 'log' | 'lastError'>;
   readonly clock?: Clock;
 }
 
@@ -35,11 +41,14 @@ export interface Heartbeats extends AsyncDisposable {
   reportServed(): void;
 }
 
-/** Begins to send heartbeats, the first one at once, and answers when the control plane asks for what is served. */
+/** Begins to send heartbeats, the first one at once, and answers when the control plane asks for what is served, or whether it is there. */
 export function startHeartbeat(options: HeartbeatOptions): Heartbeats {
   const { bus, identity, intervalMs } = options;
   const beat = beats(options);
-  const subscription = bus.subscribe(commandSubjects.reportServed(identity.agentId), {}, beat.report);
+  const subscriptions = [
+    bus.subscribe(commandSubjects.reportServed(identity.agentId), {}, beat.report),
+    bus.subscribe(commandSubjects.ping(identity.agentId), {}, (message) => beat.pong(message.json())),
+  ];
   beat.send();
   beat.report();
   const timer = setInterval(beat.send, intervalMs);
@@ -47,19 +56,27 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeats {
     reportServed: beat.report,
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      subscription.unsubscribe();
+      for (const subscription of subscriptions) subscription.unsubscribe();
       attempt(options, () => bus.publish(agentSubjects.goodbye(identity.agentId), {}));
     },
   };
 }
 
-function beats(options: HeartbeatOptions): { send: () => void; report: () => void } {
-  const { bus, identity, hostname, services, intervalMs, servedReport, clock = systemClock } = options;
+interface Beats {
+  readonly send: () => void;
+  readonly report: () => void;
+  readonly pong: (ping: unknown) => void;
+}
+
+function beats(options: HeartbeatOptions): Beats {
+  const { bus, identity, hostname, services, intervalMs, servedReport, telemetry } = options;
+  const { clock = systemClock } = options;
   const { agentId } = identity;
   const run = { run: randomUUID(), startedAt: clock().toISOString() };
   let sequence = 0;
   const send = () => {
     const servedRevision = servedReport?.().revision ?? 0;
+    const lastError = telemetry.lastError();
     const body: Heartbeat = {
       ...run,
       agentId,
@@ -69,6 +86,8 @@ function beats(options: HeartbeatOptions): { send: () => void; report: () => voi
       hostname,
       services: [...services],
       servedRevision,
+      sentAt: clock().toISOString(),
+      ...(lastError ? { lastError: { at: lastError.at.toISOString(), message: lastError.message } } : {}),
     };
     attempt(options, () => bus.publish(agentSubjects.heartbeat(agentId), body));
   };
@@ -77,7 +96,13 @@ function beats(options: HeartbeatOptions): { send: () => void; report: () => voi
     const body: ServedReport = { ...run, agentId, revision, clusters };
     attempt(options, () => bus.publish(agentSubjects.served(agentId), body));
   };
-  return { send, report };
+  const pong = (ping: unknown) => {
+    const nonce = isPlainObject(ping) ? ping['nonce'] : undefined;
+    if (typeof nonce !== 'string') return;
+    const body: Pong = { nonce, at: clock().toISOString() };
+    attempt(options, () => bus.publish(agentSubjects.pong(agentId), body));
+  };
+  return { send, report, pong };
 }
 
 // A heartbeat that cannot be sent is not sent later: the next one says the same.

@@ -69,6 +69,7 @@ export const channels: readonly Channel[] = [
   fromAgent('heartbeat', presence),
   fromAgent('served', presence),
   fromAgent('goodbye', presence),
+  fromAgent('pong', { speakers: ['everyone'], listeners: ['inventory-svc'] }),
   {
     name: 'goodbye of the revoked',
     speakers: ['join-svc'],
@@ -107,6 +108,13 @@ export const channels: readonly Channel[] = [
     speakers: ['inventory-svc', 'Proxy'],
     listeners: ['everyone'],
     say: () => ['cmd.*.served'],
+    hear: ({ id }) => [commandSubjects.all(id)],
+  },
+  {
+    name: 'ping',
+    speakers: ['inventory-svc'],
+    listeners: ['everyone'],
+    say: () => ['cmd.*.ping'],
     hear: ({ id }) => [commandSubjects.all(id)],
   },
   {

@@ -39,7 +39,7 @@ export function permissionsOf({ agentId, roles, service, views = [] }: BusUser):
       ...said.flatMap(({ say }) => say(self)),
       ...(service === undefined ? [] : jetStreamRights(service)),
     ],
-    subscribe: heard.flatMap(({ hear }) => hear(self)),
+    subscribe: [...new Set(heard.flatMap(({ hear }) => hear(self)))],
     mayRespond: heard.some(({ isAnswered }) => isAnswered),
     isService: service !== undefined,
   };

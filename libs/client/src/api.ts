@@ -1,8 +1,11 @@
 import type {
+  AgentReply,
   AgentsOfTokenReply,
+  AgentsReply,
   AgentView,
   KubeServerView,
   MeReply,
+  PingReply,
   ServedClusterView,
   RevokeReply,
   RotateRequest,
@@ -49,6 +52,9 @@ export interface Api extends AsyncDisposable {
   readonly inventory: {
     status(): Promise<InventoryStatus>;
     agents(options?: { connected?: boolean }): Promise<AgentView[]>;
+    agent(agentId: string): Promise<AgentReply>;
+    /** Asks an agent whether it is there. Fails where it does not answer within seconds. */
+    ping(agentId: string): Promise<PingReply>;
     clusters(): Promise<ServedClusterView[]>;
     /** What each agent serves, one by one. */
     kubeServers(): Promise<KubeServerView[]>;
@@ -91,7 +97,7 @@ export function openApi(options: TransportOptions): Api {
     audit: auditApi(get),
     history: historyApi(transport),
     recordings: recordingsApi(get),
-    inventory: inventoryApi(get),
+    inventory: inventoryApi(get, post),
     revokeAgent: async (agentId, message) =>
       read<RevokeReply>(
         await post(
@@ -147,7 +153,10 @@ async function agentsOfToken(get: (path: string) => Promise<unknown>, tokenId: s
   }
 }
 
-function inventoryApi(get: (path: string) => Promise<unknown>): Api['inventory'] {
+function inventoryApi(
+  get: (path: string) => Promise<unknown>,
+  post: (path: string, body: unknown) => Promise<unknown>,
+): Api['inventory'] {
   return {
     status: async () =>
       read<InventoryStatus>(await get('/v1/inventory/status'), 'the inventory', [
@@ -156,10 +165,13 @@ function inventoryApi(get: (path: string) => Promise<unknown>): Api['inventory']
         'services',
         'total',
       ]),
-    agents: async (options) => {
-      const path = `/v1/inventory/agents${options?.connected ? '?connected=true' : ''}`;
-      return read<{ agents: AgentView[] }>(await get(path), 'the agents', ['agents']).agents;
-    },
+    agents: (options) => allAgents(get, options?.connected ?? false),
+    agent: async (agentId) =>
+      read<AgentReply>(await get(agentPath(agentId)), 'an agent', ['agent', 'clusters']),
+    ping: async (agentId) =>
+      read<PingReply>(await post(`${agentPath(agentId)}/ping`, undefined), 'the answer of an agent', [
+        'roundTripMs',
+      ]),
     clusters: async () =>
       read<{ clusters: ServedClusterView[] }>(await get('/v1/inventory/clusters'), 'the clusters', [
         'clusters',
@@ -169,6 +181,22 @@ function inventoryApi(get: (path: string) => Promise<unknown>): Api['inventory']
         'servers',
       ]).servers,
   };
+}
+
+function agentPath(agentId: string): string {
+  return `/v1/inventory/agents/${encodeURIComponent(agentId)}`;
+}
+
+/** Page after page. */
+async function allAgents(get: (path: string) => Promise<unknown>, connected: boolean): Promise<AgentView[]> {
+  const all: AgentView[] = [];
+  for (;;) {
+    const query = new URLSearchParams({ connected: String(connected), after: all.at(-1)?.agentId ?? '' });
+    const body = await get(`/v1/inventory/agents?${query.toString()}`);
+    const page = read<AgentsReply>(body, 'the agents', ['agents', 'isLast']);
+    for (const agent of page.agents) all.push(agent);
+    if (page.isLast || page.agents.length === 0) return all;
+  }
 }
 
 /** The server is ours and its certificate was checked: what is looked for is a version that answers differently. */

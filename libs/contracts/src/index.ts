@@ -7,6 +7,8 @@ export {
   EdgeTunnels,
   Goodbye,
   Heartbeat,
+  Ping,
+  Pong,
   OpenViewReply,
   OpenViewRequest,
   RoutesReply,
@@ -50,9 +52,11 @@ export {
 export { ParkedMessageDropped } from './events/parked-events.ts';
 export { AgentLost, AgentSeen } from './inventory/inventory-events.ts';
 export {
+  AgentReply,
   AgentsReply,
   AgentView,
   InventoryStatus,
+  PingReply,
   KubeServersReply,
   KubeServerView,
   ServedClustersReply,

@@ -31,6 +31,8 @@ export const agentSubjects = {
   served: (id: string) => `agent.${subjectToken(id)}.served`,
   /** Core message without content: the agent is leaving on purpose. */
   goodbye: (id: string) => `agent.${subjectToken(id)}.bye`,
+  /** Core message `Pong`: the answer to a `Ping`, said as everything else, for an agent may answer nothing directly. */
+  pong: (id: string) => `agent.${subjectToken(id)}.pong`,
   /** A fact born at the agent (`FactMessage`); acknowledged when it is kept. */
   fact: (id: string, type: string) => `agent.${subjectToken(id)}.fact.${type}`,
   /** Request `OpenViewRequest` → `OpenViewReply`. */
@@ -56,6 +58,7 @@ export const anyAgent = {
   heartbeat: 'agent.*.hb',
   served: 'agent.*.served',
   goodbye: 'agent.*.bye',
+  pong: 'agent.*.pong',
   clusterServed: 'agent.*.fact.ClusterServed',
   kubeRequestAudited: 'agent.*.fact.KubeRequestAudited',
   openView: 'agent.*.view.open',
@@ -85,6 +88,8 @@ export const anyEdge = { beat: 'edge.*.hb', tunnels: 'edge.*.tunnels', goodbye: 
 export const commandSubjects = {
   /** Ask the agent to publish its `ServedReport` again. */
   reportServed: (id: string) => `cmd.${subjectToken(id)}.served`,
+  /** Ask the agent whether it is there (`Ping`). */
+  ping: (id: string) => `cmd.${subjectToken(id)}.ping`,
   /** Ask the edge to publish its `EdgeTunnels` again. */
   tellTunnels: (id: string) => `cmd.${subjectToken(id)}.tunnels`,
   all: (id: string) => `cmd.${subjectToken(id)}.>`,

@@ -26,15 +26,18 @@ interface LoggerOptions {
   readonly format: LogFormat;
   readonly write: (line: string) => void;
   readonly now: () => Date;
+  /** Told of every warning and error, whatever the level is. */
+  readonly onTrouble?: (at: Date, message: string) => void;
 }
 
 /** A logger that renders records of its level and above and hands them to `write`, one line each. */
-export function makeLogger({ name, level, format, write, now }: LoggerOptions): Logger {
+export function makeLogger({ name, level, format, write, now, onTrouble }: LoggerOptions): Logger {
   const render = format === 'json' ? renderJson : renderText;
   const threshold = logLevels.indexOf(level);
   const at =
     (own: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
+      if (own === 'warn' || own === 'error') onTrouble?.(now(), message);
       if (logLevels.indexOf(own) < threshold) return;
       write(render({ at: now(), level: own, name, message, fields }));
     };

@@ -16,8 +16,16 @@ export interface Telemetry extends AsyncDisposable {
   readonly log: Logger;
   readonly meter: Meter;
   readonly tracer: Tracer;
+  /** The last warning or error that was logged: its constant sentence, without fields. */
+  lastError(): LastError | undefined;
   /** Every metric as Prometheus text. */
   metrics(): Promise<string>;
+}
+
+/** What was last logged as a warning or an error. */
+export interface LastError {
+  readonly at: Date;
+  readonly message: string;
 }
 
 /** How talkative the log is and how it is written. */
@@ -41,18 +49,24 @@ export function startTelemetry(
   { level = 'info', format = 'json' }: TelemetryOptions = {},
 ): Telemetry {
   const write = (line: string) => void process.stderr.write(`${line}\n`);
-  return assemble(name, makeLogger({ name, level, format, write, now: systemClock }));
+  return assemble(name, { level, format, write });
 }
 
 /** Telemetry for tests. */
 export function silentTelemetry(name = 'test'): SilentTelemetry {
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line);
-  const log = makeLogger({ name, level: 'debug', format: 'json', write, now: systemClock });
-  return { ...assemble(name, log), lines };
+  return { ...assemble(name, { level: 'debug', format: 'json', write }), lines };
 }
 
-function assemble(name: string, log: Logger): Telemetry {
+interface Log extends Required<TelemetryOptions> {
+  readonly write: (line: string) => void;
+}
+
+function assemble(name: string, options: Log): Telemetry {
+  let lastError: LastError | undefined;
+  const onTrouble = (at: Date, message: string) => (lastError = { at, message });
+  const log = makeLogger({ name, ...options, now: systemClock, onTrouble });
   const resource = resourceOf(name);
   const metrics = openMetrics(name, resource);
   const traces = openTraces(name, readTraceSettings(), resource);
@@ -60,6 +74,7 @@ function assemble(name: string, log: Logger): Telemetry {
     log,
     meter: metrics.meter,
     tracer: traces.tracer,
+    lastError: () => lastError,
     metrics: () => metrics.text(),
     [Symbol.asyncDispose]: async () => {
       await Promise.allSettled([traces[Symbol.asyncDispose](), metrics[Symbol.asyncDispose]()]);

@@ -231,6 +231,7 @@ function inventoryReply(plane: FakeControlPlane, path: string, query: URLSearchP
       upgrader: '',
       presence: 'online',
       lastSeen: '',
+      startedAt: '',
     },
     {
       agentId: 'b2',
@@ -240,10 +241,11 @@ function inventoryReply(plane: FakeControlPlane, path: string, query: URLSearchP
       upgrader: 'unit',
       presence: 'offline',
       lastSeen: '',
+      startedAt: '',
     },
   ];
   if (path === '/v1/inventory/agents') {
-    return ok({ agents: query.get('connected') === 'true' ? agents.slice(0, 1) : agents });
+    return ok({ agents: query.get('connected') === 'true' ? agents.slice(0, 1) : agents, isLast: true });
   }
   if (path === '/v1/inventory/status') {
     return ok({

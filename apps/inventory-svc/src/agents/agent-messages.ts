@@ -1,4 +1,4 @@
-import { fromSubjectToken, Heartbeat, ServedReport } from '@postern/contracts';
+import { fromSubjectToken, Heartbeat, Pong, ServedReport } from '@postern/contracts';
 import { Compile } from 'typebox/compile';
 
 /** What an agent said, once it is certain that the agent said it about itself. */
@@ -6,6 +6,7 @@ export type Reading<T> = { readonly value: T } | { readonly refused: 'malformed'
 
 const isHeartbeat = Compile(Heartbeat);
 const isServedReport = Compile(ServedReport);
+const isPong = Compile(Pong);
 
 const maxText = 512;
 const maxClusters = 10_000;
@@ -19,13 +20,15 @@ export function agentIdOf(subject: string): string {
 
 export function readHeartbeat(subject: string, body: unknown, now: Date): Reading<Heartbeat> {
   if (!isHeartbeat.Check(body)) return { refused: 'malformed' };
-  const { run, startedAt, version, hostname, services, intervalMs } = body;
+  const { run, startedAt, version, hostname, services, intervalMs, sentAt, lastError } = body;
   const isSane =
     [run, version, hostname, ...services].every(isStorable) &&
     services.length <= 16 &&
     services.every((service) => /^[A-Za-z]{1,40}$/.test(service)) &&
     intervalMs <= maxIntervalMs &&
-    isPast(startedAt, now);
+    isPast(startedAt, now) &&
+    (sentAt === undefined || isTime(sentAt)) &&
+    (lastError === undefined || (isTime(lastError.at) && isStorable(lastError.message)));
   return isSane ? ownOnly(subject, body) : { refused: 'malformed' };
 }
 
@@ -40,6 +43,11 @@ export function readServedReport(subject: string, body: unknown, now: Date): Rea
     ) &&
     isPast(startedAt, now);
   return isSane ? ownOnly(subject, body) : { refused: 'malformed' };
+}
+
+export function readPong(subject: string, body: unknown): Reading<Pong & { readonly agentId: string }> {
+  if (!isPong.Check(body) || !isTime(body.at)) return { refused: 'malformed' };
+  return { value: { agentId: agentIdOf(subject), ...body } };
 }
 
 function ownOnly<T extends { readonly agentId: string }>(subject: string, value: T): Reading<T> {
@@ -65,6 +73,13 @@ function isText(text: string): boolean {
 
 /** A run that claims to start in the far future would outrank every later one. */
 function isPast(time: string, now: Date): boolean {
-  const millis = /^\d{4}-\d\d-\d\dT/.test(time) ? Date.parse(time) : Number.NaN;
-  return millis <= now.getTime() + farFutureMs;
+  return isTime(time) && Date.parse(time) <= now.getTime() + farFutureMs;
+}
+
+/**
+ * Whether it is a time as our programs write it. JavaScript reads much that Postgres does not, such as remarks in brackets and
+ * the year 0, and one such row would hold up all that are written with it.
+ */
+function isTime(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/.test(text) && Date.parse(text) >= 0;
 }

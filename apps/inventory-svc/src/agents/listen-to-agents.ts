@@ -6,11 +6,13 @@ import type { Kysely } from 'kysely';
 import { routeReports } from '../clusters/served-reports.ts';
 import type { InventoryDb } from '../database.ts';
 import type { Presence } from '../presence/presence.ts';
-import { agentIdOf, readHeartbeat, readServedReport, type Reading } from './agent-messages.ts';
+import { agentIdOf, readHeartbeat, readPong, readServedReport, type Reading } from './agent-messages.ts';
+import type { Pings } from './pings.ts';
 
 interface ListenDeps {
   readonly bus: Bus;
   readonly presence: Pick<Presence, 'heartbeat' | 'served' | 'goodbye'>;
+  readonly pings: Pick<Pings, 'heard'>;
   readonly db: Kysely<InventoryDb>;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -20,7 +22,7 @@ interface ListenDeps {
 const queue = 'inventory';
 
 /** Listens to what agents say about themselves, and tells edges what is served. Answers how to stop. */
-export function listenToAgents({ bus, presence, db, telemetry, clock }: ListenDeps): () => void {
+export function listenToAgents({ bus, presence, pings, db, telemetry, clock }: ListenDeps): () => void {
   const refused = telemetry.meter.createCounter('inventory_messages_refused_total', {
     description: 'Messages of agents that are malformed or about another agent.',
   });
@@ -43,6 +45,10 @@ export function listenToAgents({ bus, presence, db, telemetry, clock }: ListenDe
       if (report) presence.served(report);
     }),
     bus.subscribe(anyAgent.goodbye, { queue }, (message) => presence.goodbye(agentIdOf(message.subject))),
+    bus.subscribe(anyAgent.pong, {}, (message) => {
+      const pong = taken(message, readPong(message.subject, message.json()));
+      if (pong) pings.heard(pong);
+    }),
     bus.subscribe(routesSubject, { queue }, async (message) => {
       message.respond({ reports: await routeReports(db) });
     }),

@@ -73,3 +73,9 @@ export async function routeReports(db: Kysely<InventoryDb>): Promise<ServedRepor
     clusters: row.clusters,
   }));
 }
+
+/** What an agent said last that it serves. */
+export async function reportOf(db: Kysely<InventoryDb>, agentId: string): Promise<readonly ServedCluster[]> {
+  const report = db.selectFrom('served_report').select('clusters').where('agent_id', '=', agentId);
+  return (await report.executeTakeFirst())?.clusters ?? [];
+}

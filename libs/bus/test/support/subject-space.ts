@@ -75,6 +75,7 @@ export const agentRights: Readonly<
   heartbeat: { say: all, hear: ['inventory', ...edges] },
   served: { say: all, hear: ['inventory', ...edges] },
   goodbye: { say: all, hear: ['inventory', ...edges] },
+  pong: { say: all, hear: ['inventory'] },
   openView: { say: all, hear: ['resource'] },
   snapshot: { say: all, hear: ['resource'] },
   viewKey: { say: kubes, hear: ['resource'] },
@@ -110,6 +111,8 @@ function agentRows({ self, other }: SpaceNames): SpaceRow[] {
     ]),
     row(commandSubjects.reportServed(self), ['inventory', ...edges], all),
     row(commandSubjects.reportServed(other), ['inventory', ...edges], []),
+    row(commandSubjects.ping(self), ['inventory'], all),
+    row(commandSubjects.ping(other), ['inventory'], []),
     row(commandSubjects.tellTunnels(self), edges, all),
     row(commandSubjects.tellTunnels(other), edges, []),
     ...(['beat', 'tunnels', 'goodbye'] as const).flatMap((name) => [
@@ -174,19 +177,11 @@ function serviceRows(): SpaceRow[] {
 function wildcardRows({ self }: SpaceNames): SpaceRow[] {
   const nobody = ['>', '*', '*.>', '*.*.*', `*.${self}.>`, `*.${self}.hb`, 'agent.>', `agent.${self}.>`];
   return [
-    ...nobody,
-    'cmd.>',
-    'cmd.*.served',
-    'cmd.*.tunnels',
-    'wake.*',
-    'evt.>',
-    '_INBOX.>',
-    '_INBOX.*.x',
-  ].map((subject) =>
-    subject === 'cmd.*.served'
-      ? row(subject, ['inventory', ...edges])
-      : row(subject, subject === 'cmd.*.tunnels' ? edges : []),
-  );
+    ...[...nobody, 'cmd.>', 'wake.*', 'evt.>', '_INBOX.>', '_INBOX.*.x'].map((subject) => row(subject)),
+    row('cmd.*.served', ['inventory', ...edges]),
+    row('cmd.*.ping', ['inventory']),
+    row('cmd.*.tunnels', edges),
+  ];
 }
 
 const owners: Readonly<Record<string, UserName>> = {

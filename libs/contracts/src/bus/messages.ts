@@ -58,12 +58,27 @@ export const Heartbeat = Type.Object({
   services: Type.Array(Type.String()),
   /** The revision of its latest ServedReport. */
   servedRevision: Type.Integer({ minimum: 0 }),
+  /** The time where it runs, RFC 3339. */
+  sentAt: Type.Optional(Type.String({ maxLength: 40 })),
+  /** What it last logged as a warning or an error in this run. */
+  lastError: Type.Optional(Type.Object({ at: Type.String({ maxLength: 40 }), message: Type.String() })),
 });
 export type Heartbeat = Static<typeof Heartbeat>;
 
 /** Says that an agent leaves. Of one that was revoked nothing may go on, not even what is under way. */
 export const Goodbye = Type.Object({ revoked: Type.Optional(Type.Boolean()) });
 export type Goodbye = Static<typeof Goodbye>;
+
+/** Asks an agent whether it is there. */
+export const Ping = Type.Object({ nonce: Type.String({ maxLength: 64 }) });
+export type Ping = Static<typeof Ping>;
+
+/** Answers a `Ping`, whose nonce it has, with the time at the agent, RFC 3339. */
+export const Pong = Type.Object({
+  nonce: Type.String({ maxLength: 64 }),
+  at: Type.String({ maxLength: 40 }),
+});
+export type Pong = Static<typeof Pong>;
 
 /** Sent by an edge every interval: that it is there, and how its other edges reach it. */
 export const EdgeBeat = Type.Object({

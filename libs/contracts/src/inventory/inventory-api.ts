@@ -11,12 +11,38 @@ export const AgentView = Type.Object({
   upgrader: Type.String(),
   presence: Type.Union([Type.Literal('online'), Type.Literal('offline')]),
   lastSeen: Type.String(),
+  /** When its process began. */
+  startedAt: Type.String(),
+  /** How far its clock was ahead when its last heartbeat arrived, in milliseconds; absent where it does not say. */
+  clockOffsetMs: Type.Optional(Type.Integer()),
+  /** What it last logged as a warning or an error since it began. */
+  lastError: Type.Optional(Type.Object({ at: Type.String(), message: Type.String() })),
 });
 export type AgentView = Static<typeof AgentView>;
 
-/** `GET /v1/inventory/agents` → every agent known; `?connected=true` only those online. */
-export const AgentsReply = Type.Object({ agents: Type.Array(AgentView) });
+/**
+ * `GET /v1/inventory/agents` → agents by id, those after `?after=`, a page of them; `?connected=true` only those online. `isLast` says
+ * that none follow.
+ */
+export const AgentsReply = Type.Object({ agents: Type.Array(AgentView), isLast: Type.Boolean() });
 export type AgentsReply = Static<typeof AgentsReply>;
+
+/** `GET /v1/inventory/agents/:id` → one agent, and what it says it serves. */
+export const AgentReply = Type.Object({
+  agent: AgentView,
+  clusters: Type.Array(
+    Type.Object({ name: Type.String(), health: ClusterHealth, condition: ClusterCondition }),
+  ),
+});
+export type AgentReply = Static<typeof AgentReply>;
+
+/** `POST /v1/inventory/agents/:id/ping` → that the agent answered, after how long, and how far its clock is ahead. */
+export const PingReply = Type.Object({
+  agentId: Type.String(),
+  roundTripMs: Type.Number(),
+  clockOffsetMs: Type.Integer(),
+});
+export type PingReply = Static<typeof PingReply>;
 
 /** `GET /v1/inventory/clusters` → what is served, merged by name, filtered to what the caller may see. */
 export const ServedClusterView = Type.Object({

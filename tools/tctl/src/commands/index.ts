@@ -12,7 +12,9 @@ import { eventsTail } from './events-tail.ts';
 import { get } from './get.ts';
 import { history } from './history.ts';
 import { inventoryLs } from './inventory-ls.ts';
+import { inventoryPing } from './inventory-ping.ts';
 import { inventoryRevoke } from './inventory-revoke.ts';
+import { inventoryShow } from './inventory-show.ts';
 import { inventoryStatus } from './inventory-status.ts';
 import { kubeLs } from './kube-ls.ts';
 import { lock } from './lock.ts';
@@ -66,6 +68,8 @@ export const tctl: Tool = {
     kubeLs,
     inventoryStatus,
     inventoryLs,
+    inventoryShow,
+    inventoryPing,
     inventoryRevoke,
     authSign,
     authRotate,

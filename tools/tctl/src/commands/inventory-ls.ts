@@ -14,6 +14,7 @@ export const inventoryLs = command({
     exactVersion: text('--exact-version <version>', 'Only agents of this version'),
     services: list('--services <names>', 'Only agents with all of these services'),
     upgrader: text('--upgrader <name>', 'Only agents with this upgrader: kube, unit, binary or none'),
+    updateGroup: text('--update-group <name>', 'Only agents of this update group: none is in any'),
     connected: on('--connected', 'Only agents that are online'),
     format: textOr('text', '--format <format>', 'text or json'),
   },
@@ -50,6 +51,7 @@ interface Filter {
   readonly exactVersion: string | undefined;
   readonly services: readonly string[] | undefined;
   readonly upgrader: string | undefined;
+  readonly updateGroup: string | undefined;
 }
 
 function isWanted(agent: Agent, filter: Filter): boolean {
@@ -59,7 +61,9 @@ function isWanted(agent: Agent, filter: Filter): boolean {
     (filter.newerThan === undefined || compareVersions(agent.version, filter.newerThan) > 0) &&
     (filter.exactVersion === undefined || compareVersions(agent.version, filter.exactVersion) === 0) &&
     (filter.services ?? []).every((service) => services.has(service.toLowerCase())) &&
-    (filter.upgrader === undefined || orNone(agent.upgrader) === filter.upgrader)
+    (filter.upgrader === undefined || orNone(agent.upgrader) === filter.upgrader) &&
+    // Postern updates no agent by itself.
+    (filter.updateGroup === undefined || filter.updateGroup === 'none')
   );
 }
 
