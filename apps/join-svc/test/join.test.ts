@@ -263,7 +263,10 @@ test('guesses of a token are bounded, and none of what is stored or logged tells
     });
     return (await call(own, '/v1/join', { body })).status;
   };
-  const statuses = await Promise.all(Array.from({ length: 260 }, (_, nth) => guess(nth)));
+  const statuses: number[] = [];
+  // Each has a connection of its own, and client and server are one process.
+  for (let from = 0; from < 260; from += 20)
+    statuses.push(...(await Promise.all(Array.from({ length: 20 }, (_, nth) => guess(from + nth)))));
   expect(new Set(statuses)).toEqual(new Set([403, 429]));
   const refused = (await events('JoinRefused')).filter(
     ({ data }) => data['reason'] === 'the token is unknown',
