@@ -1,6 +1,7 @@
 import { benchAudit } from './bench/audit.ts';
 import { benchDataPath } from './bench/data-path.ts';
 import { benchIdleTunnels } from './bench/idle-tunnels.ts';
+import { benchJoinFlood, benchJoins } from './bench/joins.ts';
 import { benchLatency } from './bench/latency.ts';
 import { benchLists } from './bench/lists.ts';
 import { benchReplay } from './bench/replay.ts';
@@ -53,6 +54,13 @@ const sections: readonly Section[] = [
     title: 'Tunnels: two processes, TLS between them, beside HTTP/2 of Node',
     minutes: 3,
     measure: benchTunnel,
+  },
+  { name: 'joins', title: 'Joins by token, CPU of join-svc', minutes: 3, measure: benchJoins },
+  {
+    name: 'join-flood',
+    title: 'Joins while others guess tokens',
+    minutes: 2,
+    measure: benchJoinFlood,
   },
   { name: 'replay', title: 'Projections rebuilt from events', minutes: 5, measure: benchReplay },
 ];
