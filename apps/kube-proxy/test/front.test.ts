@@ -194,6 +194,26 @@ describe('the public address', () => {
     expect(caller).toMatchObject({ principal: { type: 'user', id: 'alice' }, sourceIp: '127.0.0.1' });
   });
 
+  test('signs who is calling by the identity that it has when it sends the call', async () => {
+    calls.length = 0;
+    const socket = await dial(rig, rig.alice);
+    const head =
+      'POST /v1/resources/role HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\nContent-Length: 2\r\n';
+    let text = '';
+    socket.on('data', (chunk) => (text += String(chunk)));
+    socket.write(`${head}Expect: 100-continue\r\n\r\n`);
+    await until(() => text.includes('100 Continue'), 'the edge waits for the body');
+    const renewed = (await rig.pki.held('edge-1', ['Proxy', 'Kube'])).current();
+    rig.edgeHeld.replace(renewed);
+    socket.write('{}');
+    await until(() => text.includes('201 Created'), 'the call is answered');
+    socket.destroy();
+    const peer = { certificate: readCertificate(renewed.certificate), principal: renewed.principal };
+    const options = { peer, audience: 'resource-svc', at: new Date() } as const;
+    const token = String(calls[0]!.headers['postern-assertion']);
+    expect((await verifyAssertion(token, options)).principal).toMatchObject({ id: 'alice' });
+  });
+
   test('forwards a join of nobody', async () => {
     calls.length = 0;
     const answer = await raw(

@@ -1,6 +1,7 @@
 import { apiFront, type ApiService } from '@postern/contracts';
 import { type AppError, type Clock, failure, toAppError, uuidv7 } from '@postern/core';
 import {
+  type Assertion,
   assertionHeader,
   clientTls,
   type HeldIdentity,
@@ -87,17 +88,15 @@ export class ApiFront implements AsyncDisposable {
     const route = apiFront.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
     if (!route || !methods.has(exchange.method)) throw NoSuchRoute();
     if (slash) throw InvalidPath('it ends with a slash');
-    const { clock, held, maxBodyBytes } = this.#deps;
+    const { clock, maxBodyBytes } = this.#deps;
     const known = exchange.peer.principal !== undefined || exchange.peer.refusal !== undefined;
     const principal = route.authenticated || known ? authenticate(exchange.peer, clock()) : undefined;
     if (principal) this.#deps.refuseLocked(principal, route.service);
     const requestId = uuidv7();
-    const assertion = await signAssertion(
-      held.current(),
-      { principal, requestId, sourceIp: exchange.peer.address },
-      { audience: route.service, at: clock() },
-    );
     const body = exchange.hasBody ? await readBody(exchange.body, maxBodyBytes) : undefined;
+    const said = { principal, requestId, sourceIp: exchange.peer.address };
+    // Not a turn may pass between this and the choice of a connection.
+    const assertion = await this.#assertion(said, route.service);
     const headers = [
       ...pick(exchange.rawHeaders),
       assertionHeader,
@@ -106,6 +105,19 @@ export class ApiFront implements AsyncDisposable {
       requestId,
     ];
     this.#send(exchange, route.service, { path: path + formatQuery(parseQuery(query)), headers, body });
+  }
+
+  /**
+   * A statement for a service, by the identity of this moment: connections are opened with that, and one that another key has signed
+   * is taken for that of somebody else.
+   */
+  async #assertion(said: Assertion, audience: ApiService): Promise<string> {
+    const { clock, held } = this.#deps;
+    for (;;) {
+      const identity = held.current();
+      const assertion = await signAssertion(identity, said, { audience, at: clock() });
+      if (held.current() === identity) return assertion;
+    }
   }
 
   #send(
