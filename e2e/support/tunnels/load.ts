@@ -29,9 +29,9 @@ const timeoutMs = 20_000;
 
 /**
  * Asks for the same over and over, each worker one request at a time on a connection that it keeps. A connection that could not be
- * opened is not counted: a client behind a balancer comes to another edge.
+ * opened is not counted: a client behind a balancer comes to another edge. Between its requests a worker pauses, where it is told to.
  */
-export function startLoad(origins: readonly string[], path: string, caller: Caller): Load {
+export function startLoad(origins: readonly string[], path: string, caller: Caller, pauseMs = 0): Load {
   const agent = new Agent({ ...caller, keepAlive: true, checkServerIdentity: () => undefined });
   const seen = {
     answered: 0,
@@ -55,6 +55,7 @@ export function startLoad(origins: readonly string[], path: string, caller: Call
         else seen.failed.push(`${code}: ${message}`);
       }
       seen.slowestMs = Math.max(seen.slowestMs, performance.now() - begun);
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
   const running = Promise.all(Array.from({ length: workers }, (_, at) => work(at)));
