@@ -91,7 +91,10 @@ function sendBulk(stream: TunnelStream): { goOn(): void; finish(digest: Buffer):
   let sent = 0;
   let digest: Buffer | undefined;
   const endWhenDone = () => {
-    if (sent === bulkBytes && digest !== undefined) stream.end(digest);
+    if (sent !== bulkBytes || digest === undefined) return;
+    stream.end(digest);
+    // That there is room again may be told after the end, too.
+    digest = undefined;
   };
   const goOn = () => {
     while (sent < bulkBytes) {
