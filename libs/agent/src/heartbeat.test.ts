@@ -1,4 +1,4 @@
-import { silentTelemetry } from '@postern/telemetry';
+import { type LastError, silentTelemetry } from '@postern/telemetry';
 import { describe, expect, test } from 'vitest';
 import { type HeartbeatBus, startHeartbeat } from './index.ts';
 
@@ -84,6 +84,12 @@ describe('heartbeats', () => {
     await expect
       .poll(() => sent.findLast(({ subject }) => subject.endsWith('.hb'))!.body['lastError'])
       .toEqual({ at: expect.any(String), message: 'the cluster is away' });
+    own.log.error('long \ud800\0'.repeat(1000));
+    const last = () =>
+      sent.findLast(({ subject }) => subject.endsWith('.hb'))!.body['lastError'] as LastError;
+    await expect.poll(() => last().message).toMatch(/^long \ufffd/);
+    expect(last().message.length).toBeLessThanOrEqual(300);
+    expect(last().message).not.toContain('\0');
     heartbeats.reportServed();
   });
 

@@ -7,7 +7,7 @@ import {
   type ServedReport,
 } from '@postern/contracts';
 import { type Clock, isPlainObject, messageOf, systemClock, version } from '@postern/core';
-import type { Telemetry } from '@postern/telemetry';
+import type { LastError, Telemetry } from '@postern/telemetry';
 
 /** What heartbeats need of a bus. */
 export interface HeartbeatBus {
@@ -87,7 +87,7 @@ function beats(options: HeartbeatOptions): Beats {
       services: [...services],
       servedRevision,
       sentAt: clock().toISOString(),
-      ...(lastError ? { lastError: { at: lastError.at.toISOString(), message: lastError.message } } : {}),
+      ...(lastError ? { lastError: toldError(lastError) } : {}),
     };
     attempt(options, () => bus.publish(agentSubjects.heartbeat(agentId), body));
   };
@@ -103,6 +103,14 @@ function beats(options: HeartbeatOptions): Beats {
     attempt(options, () => bus.publish(agentSubjects.pong(agentId), body));
   };
   return { send, report, pong };
+}
+
+const maxErrorCharacters = 300;
+
+/** Whatever was logged, a heartbeat has to be taken: one that is refused would make a silent agent of a talkative one. */
+function toldError({ at, message }: LastError): NonNullable<Heartbeat['lastError']> {
+  const told = message.slice(0, maxErrorCharacters).replaceAll('\0', '').toWellFormed();
+  return { at: at.toISOString(), message: told };
 }
 
 // A heartbeat that cannot be sent is not sent later: the next one says the same.

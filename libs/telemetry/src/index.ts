@@ -13,6 +13,7 @@ export { type Cause, currentCause, inCause } from './cause.ts';
 export { type LogFields, type LogFormat, type Logger, type LogLevel, logLevels } from './logger.ts';
 export { durationBuckets } from './metrics.ts';
 export {
+  type LastError,
   type SilentTelemetry,
   silentTelemetry,
   startTelemetry,
