@@ -9,7 +9,7 @@ export {
   fakeControlPlane,
   type FakeResource,
   type ReceivedRequest,
-} from './fake-control-plane.ts';
+} from './control-plane/fake-control-plane.ts';
 export { runToolHere, type ToolOptions, type ToolOutcome } from './run-tool-here.ts';
 export { sequentialIds } from './ids.ts';
 export { type MemoryParking, memoryParking } from './memory-parking.ts';

@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { isPlainObject, sha256Hex } from '@postern/core';
+import { isPlainObject } from '@postern/core';
 import {
   createAuthority,
   formatIdentityFile,
@@ -12,6 +12,9 @@ import {
   principalOf,
   readCsr,
 } from '@postern/identity';
+import { inventoryReply } from './fake-inventory.ts';
+import { ok, problemBody, type Received, refusal, type Reply } from './fake-replies.ts';
+import { resourceReply } from './fake-resources.ts';
 
 /** A request that the fake received. */
 export interface ReceivedRequest {
@@ -166,18 +169,6 @@ async function answer(serving: Serving, request: IncomingMessage, response: Serv
   json(response, reply.status, reply.body);
 }
 
-interface Received {
-  readonly method: string;
-  readonly url: string;
-  readonly body: unknown;
-  readonly ifMatch: string | undefined;
-}
-
-interface Reply {
-  readonly status: number;
-  readonly body: unknown;
-}
-
 async function replyTo(serving: Serving, received: Received): Promise<Reply> {
   const { plane, user } = serving;
   const { pathname, searchParams } = new URL(received.url, 'https://fake');
@@ -219,116 +210,6 @@ function me(plane: FakeControlPlane, user: string): object {
 function revokeReply({ revokedOnBus }: FakeControlPlane, agentId: string): Reply {
   if (agentId !== 'a1') return refusal(404, 'join.no_such_agent', `no agent ${agentId} has joined`);
   return ok({ agentId, bus: revokedOnBus, credentialsEnd: '2026-11-22T02:00:00.000Z' });
-}
-
-function inventoryReply(plane: FakeControlPlane, path: string, query: URLSearchParams): Reply {
-  const agents = [
-    {
-      agentId: 'a1',
-      hostname: 'one',
-      services: ['Kube'],
-      version: '0.1.0',
-      upgrader: '',
-      presence: 'online',
-      lastSeen: '',
-      startedAt: '',
-    },
-    {
-      agentId: 'b2',
-      hostname: 'two',
-      services: ['Kube', 'Discovery'],
-      version: '0.0.9',
-      upgrader: 'unit',
-      presence: 'offline',
-      lastSeen: '',
-      startedAt: '',
-    },
-  ];
-  if (path === '/v1/inventory/agents') {
-    return ok({ agents: query.get('connected') === 'true' ? agents.slice(0, 1) : agents, isLast: true });
-  }
-  if (path === '/v1/inventory/status') {
-    return ok({
-      versions: { '0.1.0': 1, '0.0.9': 1 },
-      upgraders: {},
-      services: { Kube: 2, Discovery: 1 },
-      total: 2,
-    });
-  }
-  const condition = {
-    state: 'unhealthy',
-    reason: 'permissions',
-    message: 'its credentials may not get pods',
-  };
-  if (path === '/v1/inventory/kube_servers') {
-    const agent = { agentId: 'a1', hostname: 'one', version: '0.1.0', expires: '2040-01-01T00:00:00.000Z' };
-    const state = { health: 'online', kubeVersion: 'v1.30.0', condition };
-    return ok({
-      servers: plane.clusters.map((cluster) => ({ ...agent, cluster: { ...cluster, ...state } })),
-    });
-  }
-  if (path !== '/v1/inventory/clusters') return refusal(404, 'http.not_found', 'there is no such operation');
-  const served = [{ agentId: 'a1', hostname: 'one', version: '0.1.0' }];
-  return ok({
-    clusters: plane.clusters.map((cluster) => ({
-      ...cluster,
-      health: 'online',
-      condition,
-      kubeVersion: 'v1.30.0',
-      agents: served,
-    })),
-  });
-}
-
-function resourceReply(plane: FakeControlPlane, received: Received, [kind = '', name]: string[]): Reply {
-  if (received.method === 'GET' && name === undefined) {
-    return ok([...plane.resources.values()].filter((resource) => resource.kind === kind));
-  }
-  if (received.method === 'POST' || received.method === 'PUT') return write(plane, received);
-  const key = keyOf(plane, kind, name ?? '');
-  const found = plane.resources.get(key);
-  if (!found) return refusal(404, 'resource.not_found', `${kind} "${name}" not found`);
-  if (received.method === 'DELETE') plane.resources.delete(key);
-  return received.method === 'DELETE' ? { status: 204, body: undefined } : ok(found);
-}
-
-/** Tokens are addressed by the SHA-256 of their name, or by the name that lists show. */
-function keyOf(plane: FakeControlPlane, kind: string, name: string): string {
-  const keys = [...plane.resources.keys()].filter((key) => key.startsWith('token/'));
-  const byDigest = keys.find((key) => sha256Hex(key.slice('token/'.length)) === name);
-  return kind === 'token' && byDigest !== undefined ? byDigest : `${kind}/${name}`;
-}
-
-function write(plane: FakeControlPlane, { method, body, ifMatch }: Received): Reply {
-  const document = body as FakeResource;
-  const key = `${document.kind}/${document.metadata.name}`;
-  const existing = plane.resources.get(key);
-  const revision = String(Number(existing?.metadata.revision ?? 0) + 1);
-  if (existing && method === 'POST') {
-    return refusal(
-      409,
-      'resource.already_exists',
-      `${document.kind} "${document.metadata.name}" already exists`,
-    );
-  }
-  if (ifMatch !== undefined && ifMatch !== `"${existing?.metadata.revision}"`) {
-    return refusal(409, 'resource.revision_conflict', 'revision does not match: read it again');
-  }
-  const stored = { ...document, metadata: { ...document.metadata, revision } };
-  plane.resources.set(key, stored);
-  return { status: existing ? 200 : 201, body: stored };
-}
-
-function ok(body: unknown): Reply {
-  return { status: 200, body };
-}
-
-function refusal(status: number, code: string, detail: string): Reply {
-  return { status, body: problemBody(status, [code, detail]) };
-}
-
-function problemBody(status: number, [code, detail]: readonly [string, string]): object {
-  return { type: 'about:blank', title: 'Refused', status, detail, code };
 }
 
 function problem(response: ServerResponse, status: number, words: readonly [string, string]): void {
