@@ -1,4 +1,5 @@
 import { command, formatOf, jsonText, required, textOr } from '@postern/cli';
+import { clockOffsetText } from '../inventory/clock-offset.ts';
 
 /** Certificates are judged by the clock, and the proofs of joining allow for a minute. */
 const notableOffsetMs = 10_000;
@@ -18,12 +19,7 @@ export const inventoryPing = command({
     );
     if (Math.abs(clockOffsetMs) > notableOffsetMs)
       context.terminal.note(
-        `its clock is ${offsetText(clockOffsetMs)}: certificates may be refused for that`,
+        `its clock is ${clockOffsetText(clockOffsetMs)}: certificates may be refused for that`,
       );
   },
 });
-
-/** `12 s ahead` or `12 s behind`. */
-export function offsetText(offsetMs: number): string {
-  return `${Math.round(Math.abs(offsetMs) / 1000)} s ${offsetMs < 0 ? 'behind' : 'ahead'}`;
-}

@@ -1,7 +1,7 @@
 import { command, formatOf, jsonText, required, tableText, textOr } from '@postern/cli';
 import { type Agent, orNone } from '../inventory/agent.ts';
 import { agentLocks } from '../inventory/agent-locks.ts';
-import { offsetText } from './inventory-ping.ts';
+import { clockOffsetText } from '../inventory/clock-offset.ts';
 
 export const inventoryShow = command({
   name: 'inventory show',
@@ -43,7 +43,7 @@ function factsOf(agent: Agent): (readonly [string, string])[] {
     ['Presence', presence],
     ['Running since', startedAt],
     ['Last seen', lastSeen],
-    ['Clock', clockOffsetMs === undefined ? 'unknown' : offsetText(clockOffsetMs)],
+    ['Clock', clockOffsetMs === undefined ? 'unknown' : clockOffsetText(clockOffsetMs)],
     ['Last error', lastError ? `${lastError.at} ${lastError.message}` : 'none'],
   ];
 }
