@@ -1,23 +1,19 @@
-import { type Bus, connectBus, createOperatorConfig, createUserKey, inboxPrefix } from '@postern/bus';
-import type { AgentsOfTokenReply, IssuedIdentity, JoinRefused } from '@postern/contracts';
-import { lockKind } from '@postern/contracts';
+import { type Bus, createOperatorConfig } from '@postern/bus';
+import { type AgentsOfTokenReply, type JoinRefused, lockKind } from '@postern/contracts';
 import { sha256Hex } from '@postern/core';
 import { until } from '@postern/testkit';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
-  administrator,
   call,
   type ControlPlane,
   type Credential,
   joinBody,
-  joiner,
   putToken,
   recorded,
   type Replica,
   startControlPlane,
-  startEdge,
 } from './control-plane.ts';
+import { connectAs, type Joined, joinOn, renewOn, startAdministered } from './bus-agents.ts';
 
 const token = 'canary-locked-token-0123456789abcdef';
 const other = 'canary-other-token-0123456789abcdef0';
@@ -28,57 +24,15 @@ let ask: typeof call;
 
 beforeAll(async () => {
   plane = await startControlPlane(createOperatorConfig());
-  const put = (kind: string, name: string, spec: Record<string, unknown>) =>
-    plane.views.put(kind, name, { kind, version: kind === 'user' ? 'v2' : 'v7', metadata: { name }, spec });
-  await put('role', 'editor', { allow: { rules: [{ resources: ['*'], verbs: ['*'] }] } });
-  await put('user', 'admin', { roles: ['editor'], traits: {} });
   for (const name of [token, other])
     await putToken(plane.views, name, { roles: ['Kube', 'Proxy'], join_method: 'token' });
-  const adminIdentityFile = join(plane.dataDir, 'admin-identity.pem');
-  replica = await plane.replica({ adminIdentityFile });
-  admin = await administrator(adminIdentityFile);
-  ask = await startEdge(replica);
-  await until(
-    'the policy is known',
-    async () => (await ask(replica, '/v1/me', { as: admin })).status === 200,
-  );
+  ({ replica, admin, ask } = await startAdministered(plane));
 });
 afterAll(() => plane[Symbol.asyncDispose]());
 
-interface Joined extends Credential {
-  readonly identity: IssuedIdentity;
-  readonly seed: string;
-}
-
-async function joinBy(name: string, roles = ['Kube']): Promise<Joined> {
-  const { key, csr } = await joiner();
-  const { seed, publicKey: busKey } = createUserKey();
-  const body = await joinBody({ token: name, csr, busKey, roles });
-  const reply = await call<IssuedIdentity>(replica, '/v1/join', { body });
-  expect(reply.status).toBe(200);
-  return { key, certificate: reply.body.certificate, identity: reply.body, seed };
-}
-
-async function renew(agent: Joined): Promise<{ status: number; detail: string; agent: Joined }> {
-  const { key, csr } = await joiner();
-  const { seed, publicKey: busKey } = createUserKey();
-  const { status, body } = await call<IssuedIdentity & { detail: string }>(replica, '/v1/renew', {
-    as: agent,
-    body: { csr, busKey },
-  });
-  const renewed = { key, certificate: body.certificate, identity: body, seed };
-  return { status, detail: body.detail, agent: renewed };
-}
-
-function connectAs({ identity, seed }: Joined): Promise<Bus> {
-  return connectBus({
-    servers: plane.nats.url,
-    name: identity.agentId,
-    creds: { seed, jwt: identity.bus.jwt! },
-    inboxPrefix: inboxPrefix(identity.agentId),
-    patienceMs: 0,
-  });
-}
+const joinBy = (name: string, roles = ['Kube']): Promise<Joined> => joinOn(replica, { token: name, roles });
+const renew = (agent: Joined) => renewOn(replica, agent);
+const connectTo = (agent: Joined): Promise<Bus> => connectAs(plane, agent);
 
 /** As resource-svc would publish it. */
 function lock(target: Record<string, string>, message?: string): Promise<void> {
@@ -100,13 +54,13 @@ describe('a lock', () => {
       const first = await joinBy(token);
       const { agent } = await renew(first);
       const bystander = await joinBy(other);
-      await using connected = await connectAs(agent);
-      await using undisturbed = await connectAs(bystander);
+      await using connected = await connectTo(agent);
+      await using undisturbed = await connectTo(bystander);
       const began = performance.now();
       await lock(targetOf(agent), 'stolen');
       await until('it is cut off', () => !connected.isConnected, { everyMs: 5 });
       expect(performance.now() - began).toBeLessThan(2000);
-      for (const one of [first, agent]) await expect(connectAs(one)).rejects.toMatchObject(refusal);
+      for (const one of [first, agent]) await expect(connectTo(one)).rejects.toMatchObject(refusal);
       const refused = await renew(agent);
       expect([refused.status, refused.detail]).toEqual([
         403,
@@ -117,7 +71,7 @@ describe('a lock', () => {
       expect((await renew(bystander)).status).toBe(200);
       await unlock();
       await until('the bus takes it again', async () => {
-        const bus = await connectAs(agent).catch(() => undefined);
+        const bus = await connectTo(agent).catch(() => undefined);
         await bus?.[Symbol.asyncDispose]();
         return bus !== undefined;
       });
@@ -147,9 +101,9 @@ describe('a lock', () => {
 
   test('on a token leaves services of the control plane on the bus, since they tell of its end', async () => {
     const edge = await joinBy(token, ['Proxy']);
-    await using connected = await connectAs(edge);
+    await using connected = await connectTo(edge);
     const agent = await joinBy(token);
-    await using cut = await connectAs(agent);
+    await using cut = await connectTo(agent);
     await lock({ join_token: token });
     await until('the agent is cut off', () => !cut.isConnected);
     await connected.flush();

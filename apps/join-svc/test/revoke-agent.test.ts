@@ -1,12 +1,10 @@
-import { type Bus, connectBus, createOperatorConfig, createUserKey, inboxPrefix } from '@postern/bus';
+import { type Bus, createOperatorConfig, createUserKey } from '@postern/bus';
 import { agentSubjects, type IssuedIdentity, type RevokeReply } from '@postern/contracts';
 import { assertionHeader, HeldIdentity, principalOf, signAssertion } from '@postern/identity';
 import { until } from '@postern/testkit';
 import { X509Certificate } from 'node:crypto';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
-  administrator,
   call,
   clusterName,
   type ControlPlane,
@@ -16,8 +14,8 @@ import {
   recorded,
   type Replica,
   startControlPlane,
-  startEdge,
 } from './control-plane.ts';
+import { connectAs, type Joined, joinOn, putPolicy, renewOn, startAdministered } from './bus-agents.ts';
 
 const operator = createOperatorConfig();
 let plane: ControlPlane;
@@ -27,62 +25,16 @@ let ask: typeof call;
 
 beforeAll(async () => {
   plane = await startControlPlane(operator);
-  const put = (kind: string, name: string, spec: Record<string, unknown>) =>
-    plane.views.put(kind, name, { kind, version: kind === 'user' ? 'v2' : 'v7', metadata: { name }, spec });
-  await put('role', 'editor', { allow: { rules: [{ resources: ['*'], verbs: ['*'] }] } });
-  await put('role', 'reader', { allow: { rules: [{ resources: ['instance'], verbs: ['list', 'read'] }] } });
-  await put('user', 'admin', { roles: ['editor'], traits: {} });
-  const adminIdentityFile = join(plane.dataDir, 'admin-identity.pem');
-  replica = await plane.replica({ adminIdentityFile });
-  admin = await administrator(adminIdentityFile);
-  ask = await startEdge(replica);
-  await until(
-    'the policy is known',
-    async () => (await ask(replica, '/v1/me', { as: admin })).status === 200,
-  );
+  await putPolicy(plane, 'role', 'reader', {
+    allow: { rules: [{ resources: ['instance'], verbs: ['list', 'read'] }] },
+  });
+  ({ replica, admin, ask } = await startAdministered(plane));
 });
 afterAll(() => plane[Symbol.asyncDispose]());
 
-/** An agent as far as the bus and renewals know it. */
-interface Joined extends Credential {
-  readonly identity: IssuedIdentity;
-  readonly seed: string;
-}
-
-async function joinAgent(to = replica, roles = ['Kube']): Promise<Joined> {
-  const { key, csr } = await joiner();
-  const { seed, publicKey: busKey } = createUserKey();
-  const body = await joinBody({ csr, busKey, roles });
-  const reply = await call<IssuedIdentity>(to, '/v1/join', { body });
-  return { key, certificate: reply.body.certificate, identity: reply.body, seed };
-}
-
-async function renew(
-  agent: Joined,
-  to = replica,
-): Promise<{ status: number; agent: Joined; detail: string }> {
-  const { key, csr } = await joiner();
-  const { seed, publicKey: busKey } = createUserKey();
-  const { status, body } = await call<IssuedIdentity & { detail: string }>(to, '/v1/renew', {
-    as: agent,
-    body: { csr, busKey },
-  });
-  return {
-    status,
-    agent: { key, certificate: body.certificate, identity: body, seed },
-    detail: body.detail,
-  };
-}
-
-function connectAs({ identity, seed }: Joined): Promise<Bus> {
-  return connectBus({
-    servers: plane.nats.url,
-    name: identity.agentId,
-    creds: { seed, jwt: identity.bus.jwt! },
-    inboxPrefix: inboxPrefix(identity.agentId),
-    patienceMs: 0,
-  });
-}
+const joinAgent = (to = replica, roles = ['Kube']): Promise<Joined> => joinOn(to, { roles });
+const renew = (agent: Joined, to = replica) => renewOn(to, agent);
+const connectTo = (agent: Joined): Promise<Bus> => connectAs(plane, agent);
 
 function revoke(agentId: string, body: object = {}, to = replica) {
   return ask<RevokeReply & { detail: string }>(to, `/v1/agents/${encodeURIComponent(agentId)}/revoke`, {
@@ -97,10 +49,10 @@ describe('a revoked agent', () => {
   test('is off the bus within two seconds, with every credential it ever got, and is not renewed', async () => {
     const first = await joinAgent();
     const { agent: second } = await renew(first);
-    await using connected = await connectAs(second);
+    await using connected = await connectTo(second);
     const left: string[] = [];
     const { agentId } = first.identity;
-    await using listener = await connectAs(await joinAgent(replica, ['Proxy']));
+    await using listener = await connectTo(await joinAgent(replica, ['Proxy']));
     listener.subscribe('agent.*.bye', {}, ({ subject }) => void left.push(subject));
     await listener.flush();
     const began = performance.now();
@@ -108,7 +60,7 @@ describe('a revoked agent', () => {
     expect([status, body.bus, body.credentialsEnd]).toEqual([200, 'told', second.identity.notAfter]);
     await until('it is cut off', () => !connected.isConnected, { everyMs: 5 });
     expect(performance.now() - began).toBeLessThan(2000);
-    for (const agent of [first, second]) await expect(connectAs(agent)).rejects.toMatchObject(refusal);
+    for (const agent of [first, second]) await expect(connectTo(agent)).rejects.toMatchObject(refusal);
     const renewed = await renew(second);
     expect([renewed.status, renewed.detail]).toEqual([
       403,
@@ -139,7 +91,7 @@ describe('a revoked agent', () => {
 
   test('changes nothing for the others', async () => {
     const [bad, good] = [await joinAgent(), await joinAgent()];
-    await using other = await connectAs(good);
+    await using other = await connectTo(good);
     await revoke(bad.identity.agentId);
     await other.flush();
     expect(other.isConnected).toBe(true);
@@ -159,8 +111,8 @@ describe('a revoked agent', () => {
       const agent = await joinAgent();
       const [renewed, revoked] = await Promise.all([renew(agent), revoke(agent.identity.agentId)]);
       expect(revoked.body.bus).toBe('told');
-      await expect(connectAs(agent)).rejects.toMatchObject(refusal);
-      if (renewed.status === 200) await expect(connectAs(renewed.agent)).rejects.toMatchObject(refusal);
+      await expect(connectTo(agent)).rejects.toMatchObject(refusal);
+      if (renewed.status === 200) await expect(connectTo(renewed.agent)).rejects.toMatchObject(refusal);
     }
   });
 
@@ -251,11 +203,11 @@ describe('the bus is told', () => {
   test('by another replica, when the one that recorded it could not', async () => {
     await using mute = await plane.replica({ isOperator: false });
     const agent = await joinAgent();
-    await using connected = await connectAs(agent);
+    await using connected = await connectTo(agent);
     const { body } = await revoke(agent.identity.agentId, {}, mute);
     expect(body.bus).toBe('cannot-be-told');
     await until('the other one told it', () => !connected.isConnected);
-    await expect(connectAs(agent)).rejects.toMatchObject(refusal);
+    await expect(connectTo(agent)).rejects.toMatchObject(refusal);
   });
 
   test('when it is back, if it was away', async () => {
@@ -265,7 +217,7 @@ describe('the bus is told', () => {
     expect(body.bus).toBe('pending');
     await plane.nats.start();
     await until('it refuses the agent', async () => {
-      const tried = await connectAs(agent).then(
+      const tried = await connectTo(agent).then(
         async (bus) => bus[Symbol.asyncDispose](),
         (error: { code?: string }) => error.code,
       );
