@@ -16,6 +16,10 @@ export interface AwsRole {
   readonly id: string;
   /** Whether the bearer of a web identity may assume it, by the claims of its token. */
   readonly trusts?: (claims: Readonly<Record<string, unknown>>) => boolean;
+  /** Who may assume it with credentials of their own; everybody where absent. */
+  readonly trustsPrincipal?: (by: AwsPrincipal) => boolean;
+  /** The external id that whoever assumes it has to know. */
+  readonly externalId?: string;
 }
 
 interface KeyOptions {

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AwsAccounts } from './accounts.ts';
+import { answerAsEks } from './eks.ts';
+import { EksState } from './eks-state.ts';
 import { answerAsInstanceMetadata, credentialsDocument, type Instance } from './instance-metadata.ts';
 import { type Misbehaviour } from './misbehaviour.ts';
 import { answerAsS3, S3State } from './s3.ts';
@@ -21,6 +23,9 @@ export interface AwsRig extends AsyncDisposable {
   /** An S3 that takes buckets in paths. */
   readonly s3Url: string;
   readonly s3: S3State;
+  /** For `AWS_ENDPOINT_URL_EKS`: the EKS of every region. */
+  readonly eksUrl: string;
+  readonly eks: EksState;
   /** Instance metadata, for `AWS_EC2_METADATA_SERVICE_ENDPOINT`. */
   readonly metadataUrl: string;
   /** For `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the credentials of the instance's role, to a container. */
@@ -44,6 +49,7 @@ export async function startAws(): Promise<AwsRig> {
     issuers: new Map<string, KeySet>(),
     instance: { documents: new Map<string, string>() } as Instance,
     s3: new S3State(),
+    eks: new EksState(),
     stsCalls: [] as StsCall[],
     next: [] as Misbehaviour[],
     always: undefined as Misbehaviour | undefined,
@@ -76,14 +82,28 @@ export async function startAws(): Promise<AwsRig> {
     response.writeHead(status, headers).end(body);
   };
   const s3Url = await listen(scope, (request, response) => void answerS3(request, response));
+  const eksUrl = await listen(scope, (request, response) => void answerEks(request, response, rig));
   const open = scope.move();
   return Object.assign(rig, {
     stsUrl,
+    eksUrl,
     s3Url,
     metadataUrl,
     containerCredentialsUrl: `${metadataUrl}/container`,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   });
+}
+
+async function answerEks(
+  request: IncomingMessage,
+  response: ServerResponse,
+  state: Pick<AwsRig, 'accounts' | 'clock' | 'eks'>,
+): Promise<void> {
+  const { status, headers, body } = answerAsEks(await read(request), state);
+  const text = JSON.stringify(body);
+  const misbehave = state.eks.misbehave(state.eks.calls.at(-1)!);
+  if (misbehave) misbehave(response, text);
+  else response.writeHead(status, headers).end(text);
 }
 
 async function listen(scope: AsyncDisposableStack, listener: RequestListener): Promise<string> {

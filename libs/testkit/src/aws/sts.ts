@@ -34,13 +34,20 @@ export function answerAsSts(request: SignedRequest, state: StsState): StsAnswer 
   if ('code' in signer) return failed(action, signer.code, signer.status);
   const as = state.accounts.ownerOf(signer);
   if (action === 'GetCallerIdentity') return { status: 200, action, result: told(as) };
-  if (action === 'AssumeRole') return assumeRole(parameters, state);
+  if (action === 'AssumeRole') return assumeRole(parameters, as, state);
   return failed(action, 'InvalidAction', 400);
 }
 
-function assumeRole(parameters: ReadonlyMap<string, string>, { accounts }: StsState): StsAnswer {
+function assumeRole(
+  parameters: ReadonlyMap<string, string>,
+  by: AwsPrincipal,
+  { accounts }: StsState,
+): StsAnswer {
   const role = accounts.roles.get(parameters.get('RoleArn') ?? '');
-  if (!role) return failed('AssumeRole', 'AccessDenied', 403);
+  const isTrusted = role?.trustsPrincipal?.(by) ?? true;
+  // Who does not ask for an id may be told one; who asks for one must be told that.
+  const isKnown = role?.externalId === undefined || role.externalId === parameters.get('ExternalId');
+  if (!role || !isTrusted || !isKnown) return failed('AssumeRole', 'AccessDenied', 403);
   const { key, as } = accounts.assume(role, parameters.get('RoleSessionName') ?? 'session');
   return { status: 200, action: 'AssumeRole', result: credentialsOf(key, as) };
 }
