@@ -11,6 +11,7 @@ import {
 } from '@kubernetes/client-node';
 import { delay, failure, messageOf } from '@postern/core';
 import { stringify } from 'yaml';
+import { agentClusterRole } from './agent-access.ts';
 
 /** A cluster in which the account of an agent cannot be made. */
 export const AgentAccountFailed = failure(
@@ -68,7 +69,7 @@ function accountObjects(namespace: string, account: string): AccountObject[] {
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account, namespace } },
-    { ...rbac, kind: 'ClusterRole', metadata: { name: role }, rules },
+    agentClusterRole(role),
     {
       ...rbac,
       kind: 'ClusterRoleBinding',
@@ -88,16 +89,6 @@ function accountObjects(namespace: string, account: string): AccountObject[] {
     },
   ];
 }
-
-const rules: NonNullable<V1ClusterRole['rules']> = [
-  { apiGroups: [''], resources: ['users', 'groups', 'serviceaccounts'], verbs: ['impersonate'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
-  {
-    apiGroups: ['authorization.k8s.io'],
-    resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
-    verbs: ['create'],
-  },
-];
 
 function secretNameOf(account: string): string {
   return `${account}-token`;

@@ -1,3 +1,4 @@
+export { agentClusterRole, agentGroupBinding } from './agent-access.ts';
 export {
   AddressRefused,
   ApiServer,

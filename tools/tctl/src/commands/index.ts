@@ -4,6 +4,7 @@ import { authExport } from './auth-export.ts';
 import { authRotate } from './auth-rotate.ts';
 import { authSign } from './auth-sign.ts';
 import { create } from './create.ts';
+import { discoveryAwsAuth } from './discovery-aws-auth.ts';
 import { edit } from './edit.ts';
 import { eventsParkedDrop } from './events-parked-drop.ts';
 import { eventsParkedLs } from './events-parked-ls.ts';
@@ -40,6 +41,7 @@ export const tctl: Tool = {
   groups: {
     audit: 'See what was asked of clusters',
     auth: 'Make identity files and kubeconfigs, export and rotate the authorities',
+    discovery: 'See how the groups of the Discovery Service fare, and let agents into clusters',
     events: 'See what happens, and what could not be handled',
     parked: 'List, retry or drop the messages that could not be handled',
     inventory: 'See which agents have joined, and revoke them',
@@ -74,6 +76,7 @@ export const tctl: Tool = {
     authSign,
     authRotate,
     authExport,
+    discoveryAwsAuth,
     auditLs,
     recordingsLs,
     why,
