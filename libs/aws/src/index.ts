@@ -1,4 +1,5 @@
 export { type AwsCredentials, type EksToken, type EksTokenFor, signEksToken } from './eks/token.ts';
+export { attachPolicy, IamRefused, type PolicyHolder } from './iam/attach-policy.ts';
 export { NoInstanceMetadata, readInstanceMetadata } from './instance-metadata.ts';
 export { NoAwsCredentials, signForSts, type SignedStsRequest, UnknownStsRegion } from './sign-for-sts.ts';
 export { type StsHost, stsHostNamed, stsHostOf } from './sts-hosts.ts';

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { AwsAccounts } from './accounts.ts';
 import { answerAsEks } from './eks.ts';
 import { EksState } from './eks-state.ts';
+import { answerAsIam, IamState } from './iam.ts';
 import { answerAsInstanceMetadata, credentialsDocument, type Instance } from './instance-metadata.ts';
 import { type Misbehaviour } from './misbehaviour.ts';
 import { answerAsS3, S3State } from './s3.ts';
@@ -26,6 +27,8 @@ export interface AwsRig extends AsyncDisposable {
   /** For `AWS_ENDPOINT_URL_EKS`: the EKS of every region. */
   readonly eksUrl: string;
   readonly eks: EksState;
+  readonly iamUrl: string;
+  readonly iam: IamState;
   /** Instance metadata, for `AWS_EC2_METADATA_SERVICE_ENDPOINT`. */
   readonly metadataUrl: string;
   /** For `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the credentials of the instance's role, to a container. */
@@ -50,6 +53,7 @@ export async function startAws(): Promise<AwsRig> {
     instance: { documents: new Map<string, string>() } as Instance,
     s3: new S3State(),
     eks: new EksState(),
+    iam: new IamState(),
     stsCalls: [] as StsCall[],
     next: [] as Misbehaviour[],
     always: undefined as Misbehaviour | undefined,
@@ -83,11 +87,13 @@ export async function startAws(): Promise<AwsRig> {
   };
   const s3Url = await listen(scope, (request, response) => void answerS3(request, response));
   const eksUrl = await listen(scope, (request, response) => void answerEks(request, response, rig));
+  const iamUrl = await listen(scope, (request, response) => void answerIam(request, response, rig));
   const open = scope.move();
   return Object.assign(rig, {
     stsUrl,
     eksUrl,
     s3Url,
+    iamUrl,
     metadataUrl,
     containerCredentialsUrl: `${metadataUrl}/container`,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
@@ -104,6 +110,15 @@ async function answerEks(
   const misbehave = state.eks.misbehave(state.eks.calls.at(-1)!);
   if (misbehave) misbehave(response, text);
   else response.writeHead(status, headers).end(text);
+}
+
+async function answerIam(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { iam, accounts, clock }: Pick<AwsRig, 'accounts' | 'clock' | 'iam'>,
+): Promise<void> {
+  const { status, type, text } = answerAsIam(await read(request), { iam, accounts, at: clock() });
+  response.writeHead(status, { 'content-type': type }).end(text);
 }
 
 async function listen(scope: AsyncDisposableStack, listener: RequestListener): Promise<string> {

@@ -118,6 +118,6 @@ function xml(value: unknown): string {
     return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   return Object.entries(value)
     .filter(([, inner]) => inner !== undefined)
-    .map(([name, inner]) => `<${name}>${xml(inner)}</${name}>`)
+    .flatMap(([name, inner]) => [inner].flat().map((each) => `<${name}>${xml(each)}</${name}>`))
     .join('');
 }

@@ -1,5 +1,6 @@
 import type { Tool } from '@postern/cli';
 import { configure } from './configure.ts';
+import { discoveryBootstrap } from './discovery-bootstrap.ts';
 import { installSystemd } from './install-systemd.ts';
 import { rebuild } from './rebuild.ts';
 import { start } from './start.ts';
@@ -10,6 +11,9 @@ export const postern: Tool = {
   name: 'postern',
   summary: 'Configure and run the services of a host',
   hasIdentity: false,
-  groups: { install: 'Make files for the host’s service manager' },
-  commands: [start, configure, installSystemd, rebuild, version],
+  groups: {
+    discovery: 'Prepare AWS for the Discovery Service',
+    install: 'Make files for the host’s service manager',
+  },
+  commands: [start, configure, discoveryBootstrap, installSystemd, rebuild, version],
 };
