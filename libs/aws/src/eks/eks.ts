@@ -1,0 +1,98 @@
+import type { Clock } from '@postern/core';
+import { openAwsLine } from '../call/call-aws.ts';
+import { AwsCredentialsExpired, AwsMalformed, AwsNotFound } from '../call/refusals.ts';
+import { type ActingAs, openIdentities } from '../identity/identities.ts';
+import type { CallerIdentity } from '../identity/caller-identity.ts';
+import type { Environment } from '../region.ts';
+import { eksEndpoint } from './eks-endpoint.ts';
+import { type EksClusterFacts, readCluster, readPage } from './read-eks.ts';
+
+/** An account in a region, and as whom it is asked. */
+export interface EksAs extends ActingAs {
+  readonly account: string;
+}
+
+interface Asking {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** EKS of any number of accounts and regions. Every operation sends one request; who wants it again asks again. */
+export interface Eks extends AsyncDisposable {
+  /** Whose clusters are found: the account of the credentials, or that of the role. */
+  who(as: ActingAs): Promise<CallerIdentity>;
+  /** A page of names, the first one without a token. */
+  listClusters(as: EksAs, asking?: Asking & { readonly after?: string | undefined }): Promise<EksPage>;
+  /** Undefined when there is no such cluster. */
+  describeCluster(as: EksAs, name: string, asking?: Asking): Promise<EksClusterFacts | undefined>;
+}
+
+/** Names of clusters, and the token with which the next ones are asked for, where there are more. */
+export interface EksPage {
+  readonly names: readonly string[];
+  readonly next: string | undefined;
+}
+
+export interface EksOptions {
+  readonly env: Environment;
+  readonly clock: Clock;
+  /** For one request, until the end of its answer; 15 seconds where absent. */
+  readonly timeoutMs?: number;
+}
+
+const pageSize = '100';
+
+/** Opens EKS (https://docs.aws.amazon.com/eks/latest/APIReference). Nothing is sent yet. */
+export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
+  const line = openAwsLine(env, clock, timeoutMs);
+  const identities = openIdentities({ env, clock, line });
+
+  const ask = async (as: EksAs, question: Question, { signal }: Asking): Promise<unknown> => {
+    const request = {
+      ...question,
+      where: `${as.account}/${as.region}`,
+      service: 'eks',
+      region: as.region,
+      endpoint: eksEndpoint(env, as.region),
+      method: 'GET',
+      signal,
+    } as const;
+    try {
+      return await line.call(request, await identities.credentials(as));
+    } catch (error) {
+      if (!AwsCredentialsExpired.is(error)) throw error;
+      // Sessions are revoked, and files renewed, before what is kept of them ends.
+      identities.forget(as);
+      return line.call(request, await identities.credentials(as));
+    }
+  };
+
+  return {
+    who: (as) => identities.who(as),
+    async listClusters(as, { after, signal } = {}) {
+      const action = 'eks:ListClusters';
+      const query = { maxResults: pageSize, ...(after === undefined ? {} : { nextToken: after }) };
+      const page = readPage(await ask(as, { action, path: '/clusters', query }, { signal }));
+      if (!page) throw AwsMalformed(action, `${as.account}/${as.region}`, 'it is no page of names');
+      return page;
+    },
+    async describeCluster(as, name, { signal } = {}) {
+      const action = 'eks:DescribeCluster';
+      try {
+        const answer = await ask(as, { action, path: `/clusters/${name}` }, { signal });
+        const cluster = readCluster(answer, { name, account: as.account, region: as.region });
+        if (typeof cluster === 'string') throw AwsMalformed(action, `${as.account}/${as.region}`, cluster);
+        return cluster;
+      } catch (error) {
+        if (AwsNotFound.is(error)) return undefined;
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
+  };
+}
+
+interface Question {
+  readonly action: string;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+}
