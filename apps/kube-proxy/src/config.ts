@@ -120,6 +120,7 @@ export const kubeProxyConfig = {
     }),
   ),
   outbound: common.outbound,
+  aws: common.aws,
   configFile: optional(
     text('POSTERN_CONFIG_FILE', { summary: 'a teleport.yaml whose kubernetes_service says what to serve' }),
   ),
@@ -156,17 +157,13 @@ export function selectorOf({ resources }: KubernetesSection): Selector | undefin
   return any.length === 0 ? undefined : { kinds: ['kube_cluster'], any, secrets: true };
 }
 
-type PodEnvironment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The configuration of the service from environment and `kubernetes_service`. */
 export function serviceConfigOf(
   config: KubeProxyConfig,
   section: KubernetesSection,
-  podEnvironment: PodEnvironment = {
-    KUBERNETES_SERVICE_HOST: config.podHost,
-    KUBERNETES_SERVICE_PORT: config.podPort,
-    POSTERN_SERVICE_ACCOUNT_DIR: config.serviceAccountDir,
-  },
+  environment: Environment = environmentOf(config),
 ): KubeProxyServiceConfig {
   const has = (role: string) => config.roles.includes(role);
   return {
@@ -179,7 +176,7 @@ export function serviceConfigOf(
       onFull: config.auditOnFull,
     },
     edge: has('edge') ? edgeConfigOf(config) : undefined,
-    kube: has('kube') ? kubeConfigOf(config, section, podEnvironment) : undefined,
+    kube: has('kube') ? kubeConfigOf(config, section, environment) : undefined,
   };
 }
 
@@ -222,6 +219,19 @@ function webSocketUrl(text: string): string {
   throw InvalidNatsWebSocket();
 }
 
+/** What the pod we run in and AWS are told by. */
+function environmentOf(config: KubeProxyConfig): Environment {
+  const { httpsProxy, httpsProxyLower, noProxy, noProxyLower } = config.outbound;
+  return {
+    KUBERNETES_SERVICE_HOST: config.podHost,
+    KUBERNETES_SERVICE_PORT: config.podPort,
+    POSTERN_SERVICE_ACCOUNT_DIR: config.serviceAccountDir,
+    ...config.aws,
+    HTTPS_PROXY: (httpsProxy ?? httpsProxyLower)?.reveal(),
+    NO_PROXY: noProxy ?? noProxyLower,
+  };
+}
+
 /** The proxy settings of the environment, in either spelling. */
 export function outboundOf({ outbound }: Pick<KubeProxyConfig, 'outbound'>): Outbound {
   return new Outbound({
@@ -233,7 +243,7 @@ export function outboundOf({ outbound }: Pick<KubeProxyConfig, 'outbound'>): Out
 function kubeConfigOf(
   config: KubeProxyConfig,
   section: KubernetesSection,
-  podEnvironment: PodEnvironment,
+  environment: Environment,
 ): NonNullable<KubeProxyServiceConfig['kube']> {
   const { kubeconfigFile, kubeClusterName, labels, commands } = section;
   const labelCommands = Object.fromEntries(
@@ -244,7 +254,8 @@ function kubeConfigOf(
   const hasEdge = config.roles.includes('edge');
   return {
     selector: selectorOf(section),
-    statics: { kubeconfigFile, kubeClusterName, labels, labelCommands, podEnvironment },
+    eks: { matchers: section.resources, env: environment },
+    statics: { kubeconfigFile, kubeClusterName, labels, labelCommands, podEnvironment: environment },
     allowLoopback: config.allowLoopback || section.allowLoopback,
     // The programs of the configuration's own commands are the operator's choice already.
     allowedCommands: [...section.dynamicLabelCommands, ...commands.map(({ command }) => command[0]!)],

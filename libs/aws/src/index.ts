@@ -8,7 +8,8 @@ export {
   AwsUnavailable,
 } from './call/refusals.ts';
 export { type Eks, type EksAs, type EksPage, openEks } from './eks/eks.ts';
-export { type EksClusterFacts } from './eks/read-eks.ts';
+export { whyNoEksEndpoint } from './eks/cluster-endpoint.ts';
+export { type EksClusterAccess, type EksClusterFacts } from './eks/read-eks.ts';
 export { type AwsCredentials, type EksToken, type EksTokenFor, signEksToken } from './eks/token.ts';
 export { attachPolicy, IamRefused, type PolicyHolder } from './iam/attach-policy.ts';
 export { NoInstanceMetadata, readInstanceMetadata } from './instance-metadata.ts';

@@ -67,6 +67,15 @@ export const common = {
     ),
     noProxyLower: optional(text('no_proxy', { summary: 'the same as NO_PROXY' })),
   },
+  /** Where AWS is, where it is not where it usually is (AWS SDKs and Tools Reference Guide, service-specific endpoints). */
+  aws: {
+    AWS_ENDPOINT_URL: optional(text('AWS_ENDPOINT_URL', { summary: 'where every service of AWS is asked' })),
+    AWS_ENDPOINT_URL_EKS: optional(text('AWS_ENDPOINT_URL_EKS', { summary: 'where EKS is asked' })),
+    AWS_ENDPOINT_URL_STS: optional(text('AWS_ENDPOINT_URL_STS', { summary: 'where STS is asked' })),
+    AWS_USE_FIPS_ENDPOINT: optional(
+      text('AWS_USE_FIPS_ENDPOINT', { summary: 'true to use the hosts that are validated by FIPS 140' }),
+    ),
+  },
   heartbeatIntervalMs: duration('POSTERN_HEARTBEAT_INTERVAL', {
     summary: 'how often a process says that it is alive',
     fallback: '30s',

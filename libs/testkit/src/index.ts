@@ -1,6 +1,11 @@
 export { AwsAccounts, type AwsPrincipal, type AwsRole, sessionOf } from './aws/accounts.ts';
 export { type AwsRig, startAws, type StsCall } from './aws/aws-rig.ts';
-export { type KubeIdentity, startEksAuthenticator, whoSigned } from './aws/eks-authenticator.ts';
+export {
+  type EksAuthenticator,
+  type KubeIdentity,
+  startEksAuthenticator,
+  whoSigned,
+} from './aws/eks-authenticator.ts';
 export { eksMisbehaviours } from './aws/eks-misbehaviour.ts';
 export { type EksCall, type EksCluster, type EksPlace, EksState } from './aws/eks-state.ts';
 export { type Misbehaviour, misbehaviours } from './aws/misbehaviour.ts';

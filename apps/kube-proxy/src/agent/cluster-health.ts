@@ -57,6 +57,8 @@ export class ClusterHealth {
     const { signal } = this.#closing;
     await server.reload();
     const { condition, isReachable } = await checkHealth(server, signal);
+    // Whoever tells who we are may also know that the server is somewhere else now.
+    if (!isReachable) server.credentials.refused();
     const version = isReachable ? await this.#version() : this.#state.version;
     if (signal.aborted) return;
     const health = isReachable ? 'online' : 'offline';

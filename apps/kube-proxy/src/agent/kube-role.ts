@@ -4,6 +4,7 @@ import {
   ClusterServed,
   decodeKubeconfig,
   kubeClusterKind,
+  type KubeClusterSpec,
   parseKubeconfig,
   type Selector,
   type ServedCluster,
@@ -15,6 +16,7 @@ import type { Logger } from '@postern/telemetry';
 import type { FactLog } from '../facts/fact-log.ts';
 import type { OpenView, View } from '../views.ts';
 import type { LabelCommands } from './dynamic-labels.ts';
+import { EksClusters, type EksClustersConfig } from './eks-clusters.ts';
 import { ServedClusters } from './served-clusters.ts';
 import { staticClusters, type StaticClustersConfig } from './static-clusters.ts';
 
@@ -29,6 +31,8 @@ export interface KubeRoleConfig {
   /** Which kube_cluster resources to serve; undefined for none. */
   readonly selector: Selector | undefined;
   readonly statics: StaticClustersConfig;
+  /** How clusters of EKS are reached. */
+  readonly eks: Omit<EksClustersConfig, 'allowLoopback'>;
   /** Whether registered clusters may be on this very machine. */
   readonly allowLoopback: boolean;
   /** Absolute paths of programs that label commands may run. */
@@ -54,6 +58,7 @@ export class KubeRole implements AsyncDisposable {
   readonly clusters: ServedClusters;
   readonly #deps: KubeRoleDeps;
   readonly #config: KubeRoleConfig;
+  readonly #eks: EksClusters;
   readonly #statics = new Set<string>();
   /** The latest change of each registered cluster; a newer one aborts what the one before still does. */
   readonly #changes = new Map<string, AbortController>();
@@ -63,6 +68,7 @@ export class KubeRole implements AsyncDisposable {
   constructor(deps: KubeRoleDeps, config: KubeRoleConfig) {
     this.#deps = deps;
     this.#config = config;
+    this.#eks = new EksClusters(deps, { ...config.eks, allowLoopback: config.allowLoopback });
     this.clusters = new ServedClusters({
       clock: deps.clock,
       log: deps.log,
@@ -96,6 +102,7 @@ export class KubeRole implements AsyncDisposable {
     await this.#view?.close();
     for (const change of this.#changes.values()) change.abort();
     await this.clusters[Symbol.asyncDispose]();
+    await this.#eks[Symbol.asyncDispose]();
   }
 
   #apply(entry: ViewEntry): void {
@@ -140,8 +147,18 @@ export class KubeRole implements AsyncDisposable {
 
   async #settingsOf(entry: ViewEntry): Promise<ApiServerSettings> {
     const kubeconfig = await this.#deps.kubeconfigOf(entry);
-    if (kubeconfig === '') throw UnsupportedCluster(entry.id);
-    return parseKubeconfig(decodeKubeconfig(kubeconfig), { allowLoopback: this.#config.allowLoopback });
+    const { allowLoopback } = this.#config;
+    if (kubeconfig !== '') return parseKubeconfig(decodeKubeconfig(kubeconfig), { allowLoopback });
+    const { spec, metadata } = entry.resource!;
+    const { aws, azure } = spec as unknown as KubeClusterSpec;
+    if (!aws || azure) throw UnsupportedCluster(entry.id);
+    const labels = { ...metadata.labels };
+    return this.#eks.settingsOf({ aws, labels, moved: () => this.#reopen(entry.id) });
+  }
+
+  #reopen(name: string): void {
+    const entry = this.#view?.get(kubeClusterKind.kind, name);
+    if (entry?.resource) this.#apply(entry);
   }
 
   #changed(name: string, cluster: ServedCluster | undefined, reason: string): void {

@@ -6,7 +6,7 @@ import type { HeldIdentity } from '@postern/identity';
 import { PolicyTables } from '@postern/policy';
 import { silentTelemetry } from '@postern/telemetry';
 import { type FactSettings, openFacts } from '../../src/facts/open-facts.ts';
-import type { EdgeConfig } from '../../src/service.ts';
+import type { EdgeConfig, KubeConfig } from '../../src/service.ts';
 import { type EdgeService, edgeService, kubeService, type KubeService } from '../../src/service.ts';
 import { type EchoApiServer, startEchoApiServer } from './echo-api-server.ts';
 import { type ClientCertificate, clusterName, createPki, type Pki } from './identities.ts';
@@ -52,6 +52,7 @@ export interface RigOptions {
   readonly shape?: Shape;
   readonly edge?: Partial<EdgeConfig>;
   readonly allowedCommands?: readonly string[];
+  readonly eks?: KubeConfig['eks'];
   readonly facts?: Partial<FactSettings>;
 }
 
@@ -78,6 +79,7 @@ export async function startRig({
   shape = 'together',
   edge: edgeConfig = {},
   allowedCommands = [],
+  eks = { matchers: [], env: {} },
   facts: settings = {},
 }: RigOptions = {}): Promise<Rig> {
   const stack = new AsyncDisposableStack();
@@ -130,6 +132,7 @@ export async function startRig({
       {
         selector: everything('kube_cluster'),
         statics: { labels: {}, labelCommands: {}, podEnvironment: {} },
+        eks,
         allowLoopback: true,
         allowedCommands,
         ...(edges.length === 0 ? {} : { tunnels: tunnelsTo(edges) }),

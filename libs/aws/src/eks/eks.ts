@@ -5,7 +5,14 @@ import { type ActingAs, openIdentities } from '../identity/identities.ts';
 import type { CallerIdentity } from '../identity/caller-identity.ts';
 import type { Environment } from '../region.ts';
 import { eksEndpoint } from './eks-endpoint.ts';
-import { type EksClusterFacts, readCluster, readPage } from './read-eks.ts';
+import {
+  type EksClusterAccess,
+  type EksClusterFacts,
+  readAccess,
+  readCluster,
+  readPage,
+} from './read-eks.ts';
+import { type EksToken, signEksToken } from './token.ts';
 
 /** An account in a region, and as whom it is asked. */
 export interface EksAs extends ActingAs {
@@ -24,6 +31,10 @@ export interface Eks extends AsyncDisposable {
   listClusters(as: EksAs, asking?: Asking & { readonly after?: string | undefined }): Promise<EksPage>;
   /** Undefined when there is no such cluster. */
   describeCluster(as: EksAs, name: string, asking?: Asking): Promise<EksClusterFacts | undefined>;
+  /** Where its API server is, or why that cannot be told; undefined when there is no such cluster. */
+  accessTo(as: EksAs, name: string, asking?: Asking): Promise<EksClusterAccess | string | undefined>;
+  /** A bearer token for its API server. Nothing is sent but for credentials, where a role is assumed. */
+  token(as: EksAs, name: string): Promise<EksToken>;
 }
 
 /** Names of clusters, and the token with which the next ones are asked for, where there are more. */
@@ -66,6 +77,19 @@ export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
     }
   };
 
+  const describe = async (as: EksAs, name: string, { signal }: Asking) => {
+    const action = 'eks:DescribeCluster';
+    try {
+      const answer = await ask(as, { action, path: `/clusters/${name}` }, { signal });
+      const facts = readCluster(answer, { name, account: as.account, region: as.region });
+      if (typeof facts === 'string') throw AwsMalformed(action, `${as.account}/${as.region}`, facts);
+      return { answer, facts };
+    } catch (error) {
+      if (AwsNotFound.is(error)) return undefined;
+      throw error;
+    }
+  };
+
   return {
     who: (as) => identities.who(as),
     async listClusters(as, { after, signal } = {}) {
@@ -75,17 +99,15 @@ export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
       if (!page) throw AwsMalformed(action, `${as.account}/${as.region}`, 'it is no page of names');
       return page;
     },
-    async describeCluster(as, name, { signal } = {}) {
-      const action = 'eks:DescribeCluster';
-      try {
-        const answer = await ask(as, { action, path: `/clusters/${name}` }, { signal });
-        const cluster = readCluster(answer, { name, account: as.account, region: as.region });
-        if (typeof cluster === 'string') throw AwsMalformed(action, `${as.account}/${as.region}`, cluster);
-        return cluster;
-      } catch (error) {
-        if (AwsNotFound.is(error)) return undefined;
-        throw error;
-      }
+    async describeCluster(as, name, asking = {}) {
+      return (await describe(as, name, asking))?.facts;
+    },
+    async accessTo(as, name, asking = {}) {
+      const found = await describe(as, name, asking);
+      return found && readAccess(found.answer);
+    },
+    async token(as, name) {
+      return signEksToken({ cluster: name, region: as.region }, await identities.credentials(as), clock);
     },
     [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
   };

@@ -12,6 +12,14 @@ export interface EksClusterFacts {
   readonly tags: ReadonlyMap<string, string>;
 }
 
+/** Where the API server of a cluster is. */
+export interface EksClusterAccess {
+  readonly endpoint: string;
+  /** Certificates of its authority, PEM. */
+  readonly certificateAuthority: string;
+}
+
+const maxCertificateLength = 64 * 1024;
 const namePattern = /^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$/;
 const maxTokenLength = 4_096;
 const maxTags = 200;
@@ -41,6 +49,20 @@ export function readCluster(
   if (typeof status !== 'string' || !/^[A-Z_]{1,40}$/.test(status)) return 'it tells no status';
   const read = readTags(tags);
   return read ? { ...asked, status, tags: read } : 'its tags are not texts';
+}
+
+/** Where the API server of a described cluster is, or why that cannot be told. */
+export function readAccess(answer: unknown): EksClusterAccess | string {
+  const cluster = isPlainObject(answer) ? answer['cluster'] : undefined;
+  if (!isPlainObject(cluster)) return 'EKS describes no cluster';
+  const { endpoint, certificateAuthority, status } = cluster;
+  const data = isPlainObject(certificateAuthority) ? certificateAuthority['data'] : undefined;
+  if (typeof endpoint !== 'string' || typeof data !== 'string' || data.length > maxCertificateLength)
+    return `it has no endpoint at this time, its status is ${String(status).slice(0, 40)}`;
+  const pem = Buffer.from(data, 'base64').toString('latin1');
+  return pem.includes('-----BEGIN CERTIFICATE-----')
+    ? { endpoint, certificateAuthority: pem }
+    : 'EKS tells no certificate of its authority';
 }
 
 function readTags(tags: unknown): ReadonlyMap<string, string> | undefined {

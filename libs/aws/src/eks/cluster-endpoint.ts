@@ -1,0 +1,21 @@
+import { stsHostOf } from '../sts-hosts.ts';
+
+/**
+ * Why an address is not that of an API server of EKS in a region; undefined where it is. Whoever could answer in place of EKS must
+ * not be able to send credentials elsewhere, so only names that belong to AWS will do
+ * (https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html).
+ */
+export function whyNoEksEndpoint(endpoint: string, region: string): string | undefined {
+  const url = URL.parse(endpoint);
+  const sts = stsHostOf(region);
+  if (!url || !sts) return `its endpoint ${shown(endpoint)} is no address in ${region}`;
+  const isPlain = url.protocol === 'https:' && url.username === '' && url.port === '' && url.search === '';
+  const suffix = sts.host.slice(`sts.${region}.`.length);
+  const inRegion = [`.${region}.eks.${suffix}`, `.eks.${region}.${suffix}`, `.${region}.api.aws`];
+  const isOfAws = inRegion.some((end) => url.hostname.endsWith(end));
+  return isPlain && isOfAws ? undefined : `its endpoint ${shown(endpoint)} is not one of EKS in ${region}`;
+}
+
+function shown(endpoint: string): string {
+  return JSON.stringify(endpoint.slice(0, 200));
+}
