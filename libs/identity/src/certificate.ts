@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { failure } from '@postern/core';
 import { type Authority, backdateMs } from './authority.ts';
-import { readP256 } from './keys.ts';
+import { p256Spki } from './keys.ts';
 import { authorityFor } from './principal.ts';
 import {
   type AlternativeNames,
@@ -55,7 +55,7 @@ export async function issueCertificate(authority: Authority, spec: CertificateSp
   const now = authority.clock().getTime();
   const notAfter = new Date(Math.min(spec.notAfter.getTime(), validTo.getTime()));
   if (notAfter.getTime() <= now) throw NotIssuable('it would have expired already');
-  const publicKey = readP256(spec.publicKey).export({ type: 'spki', format: 'der' });
+  const publicKey = p256Spki(spec.publicKey);
   const content = {
     // For the eyes of people only; identity is in the URI names.
     subject: commonName(spec.id.slice(0, 64).toWellFormed()),

@@ -1,6 +1,7 @@
-import { createPrivateKey, generateKeyPairSync, webcrypto } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, webcrypto } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { claimedKey, generateKeyPair, keyFingerprint, makeCsr, readCsr } from './index.ts';
+import { commonName, signedBy } from './sign-certificate.ts';
 import {
   Pkcs10CertificateRequestGenerator,
   signingAlgorithm,
@@ -8,6 +9,7 @@ import {
   SubjectAlternativeNameExtension,
   verifyingKeyFrom,
 } from './testing.ts';
+import { der, tags } from './write-der.ts';
 
 const pem = (der: Uint8Array) =>
   `-----BEGIN CERTIFICATE REQUEST-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
@@ -40,6 +42,32 @@ describe('a certificate request', () => {
     expect(claimedKey(request)).toBe(keyFingerprint(pair.publicKey));
     expect(claimedKey(request.slice(0, 100))).toBeUndefined();
     expect(claimedKey(pem(Buffer.from('3000', 'hex')))).toBeUndefined();
+  });
+
+  test('is for the same key however its point is written', async () => {
+    const pair = await generateKeyPair();
+    const usual = derOf(pair.publicKey);
+    const point = usual.subarray(-64);
+    const compressed = Buffer.concat([
+      Buffer.from('3039301306072a8648ce3d020106082a8648ce3d030107032200', 'hex'),
+      Buffer.of(2 + (point.at(-1)! & 1)),
+      point.subarray(0, 32),
+    ]);
+    const unusual = createPublicKey({ key: compressed, format: 'der', type: 'spki' });
+    const info = Buffer.concat([
+      Buffer.from('020100', 'hex'),
+      commonName('a'),
+      compressed,
+      Buffer.from('a000', 'hex'),
+    ]);
+    const request = pem(signedBy(createPrivateKey(pair.privateKey), der(tags.sequence, info)));
+    const { publicKey } = await readCsr(request);
+    expect(publicKey).toBe(unusual.export({ type: 'spki', format: 'pem' }));
+    expect(keyFingerprint(publicKey)).toBe(
+      createHash('sha256')
+        .update(unusual.export({ type: 'spki', format: 'der' }))
+        .digest('hex'),
+    );
   });
 
   test('contributes its key and nothing else, whatever names it asks for (C-15)', async () => {

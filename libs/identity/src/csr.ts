@@ -1,7 +1,7 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
 import { failure } from '@postern/core';
 import { type DerValue, readDer } from './der.ts';
-import { isP256 } from './keys.ts';
+import { isP256, spkiAsRead } from './keys.ts';
 import { commonName, ecdsaWithSha256, signedBy } from './sign-certificate.ts';
 import { der, integer, pemOf, tags } from './write-der.ts';
 
@@ -36,7 +36,7 @@ export async function readCsr(pem: string): Promise<{ publicKey: string }> {
     throw InvalidCsr('its signature is malformed');
   const isSigned = verify('sha256', info.whole, { key, dsaEncoding: 'der' }, signature.content.subarray(1));
   if (!isSigned) throw InvalidCsr('it is not signed by the key it names');
-  return { publicKey: key.export({ type: 'spki', format: 'pem' }) };
+  return { publicKey: pemOf('PUBLIC KEY', spkiAsRead(key, spki.whole)) };
 }
 
 /**
@@ -48,7 +48,7 @@ export function claimedKey(pem: string): string | undefined {
   try {
     const [info] = parts(derOf(pem));
     const [, , spki] = fields(info);
-    return createHash('sha256').update(spki.whole).digest('hex');
+    return hash('sha256', spki.whole, 'hex');
   } catch (error) {
     if (InvalidCsr.is(error)) return undefined;
     throw error;

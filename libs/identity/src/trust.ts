@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { hash, X509Certificate } from 'node:crypto';
 import { failure } from '@postern/core';
 
 /** Whom a process trusts: PEM bundles of certificate authorities, kept apart by what they may certify. */
@@ -33,14 +33,22 @@ export function readCertificate(pem: string): X509Certificate {
   }
 }
 
+/** How many of each are remembered: a process sees few bundles and authorities. */
+const maxParsed = 32;
+const pins = new Map<string, string>();
+
 /** `sha256:` and 64 hex digits: the hash of a CA's public key (SPKI), by which an operator pins it. */
 export function caPin(certificate: string): string {
+  const known = pins.get(certificate);
+  if (known !== undefined) return known;
   const spki = readCertificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
-  return `sha256:${createHash('sha256').update(spki).digest('hex')}`;
+  const pin = `sha256:${hash('sha256', spki, 'hex')}`;
+  if (pins.size >= maxParsed) pins.clear();
+  pins.set(certificate, pin);
+  return pin;
 }
 
 const parsed = new Map<string, readonly X509Certificate[]>();
-const maxParsed = 32;
 
 /** The parsed certificates of a bundle. The few bundles that a process sees are parsed once. */
 export function authoritiesOf(bundle: string): readonly X509Certificate[] {
