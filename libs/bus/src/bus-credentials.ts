@@ -1,6 +1,6 @@
 import type { Clock } from '@postern/core';
 import { signJwt } from './jwt.ts';
-import { readSeed } from './nkeys.ts';
+import { type NatsSigner, readSeed } from './nkeys.ts';
 import type { BusPermissions } from './permissions.ts';
 
 /** A user's JWT to be made. */
@@ -20,6 +20,19 @@ const maxSubscriptions = 64;
 const replySeconds = 30;
 const unlimited = -1;
 
+const signers = new Map<string, NatsSigner>();
+const maxSigners = 8;
+
+/** A process signs by one account, for whoever joins: what its seed stands for is worked out once. */
+function signerOf(accountSeed: string): NatsSigner {
+  const known = signers.get(accountSeed);
+  if (known) return known;
+  const signer = readSeed(accountSeed);
+  if (signers.size >= maxSigners) signers.clear();
+  signers.set(accountSeed, signer);
+  return signer;
+}
+
 /** Signs what a user may do. The server stores nothing per user: it believes the account's signature. */
 export function userJwt(spec: UserJwtSpec): string {
   const { userPublicKey, name, publish, subscribe, mayRespond, isService, expires } = spec;
@@ -34,5 +47,5 @@ export function userJwt(spec: UserJwtSpec): string {
     ...(mayRespond ? { resp: { max: 1, ttl: replySeconds * 1e9 } } : {}),
   };
   const exp = Math.floor(expires.getTime() / 1000);
-  return signJwt(readSeed(spec.accountSeed), { sub: userPublicKey, name, exp, nats: user }, spec.clock);
+  return signJwt(signerOf(spec.accountSeed), { sub: userPublicKey, name, exp, nats: user }, spec.clock);
 }
