@@ -2,7 +2,7 @@ import type { EventMeta, NewEvent, StoredEvent } from '@postern/contracts';
 import { currentCause, currentTraceparent } from '@postern/telemetry';
 import { CompiledQuery, type Kysely } from 'kysely';
 import { EventTooLarge, VersionGap } from './failures.ts';
-import { preparedSql } from './postgres.ts';
+import { type NewRows, type RowsOfTable, rowsByTable, withRows } from './new-rows.ts';
 
 /** An event with its place: what is recorded when nobody else was there first. */
 export interface AppendItem {
@@ -20,9 +20,9 @@ export interface AppendItem {
  * One statement for any number of streams. The anti-join refuses a version without its predecessor, which would be a bug;
  * the unique constraints refuse the second writer of a version. The outbox row is written by the same statement.
  */
-const appendSql = preparedSql(
-  'es_append',
-  `with e as materialized (
+const appendMany = {
+  name: 'es_append',
+  sql: `with e as materialized (
   select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[], $6::jsonb[], $7::jsonb[], $8::timestamptz[])
     with ordinality as t(event_id, stream_id, version, type, schema_version, data, meta, at, ord)
 ), gap as (
@@ -36,35 +36,48 @@ const appendSql = preparedSql(
   returning seq
 ), ob as (insert into es_outbox (seq) select seq from ins)
 select count(*)::int as n, max(seq) as last_seq from ins`,
-);
+  parameters: 8,
+};
 
 // Most appends are of one event, and a statement of its own for them records half as many again in the same time.
-const appendOneSql = preparedSql(
-  'es_append_one',
-  `with ins as (
+const appendOne = {
+  name: 'es_append_one',
+  sql: `with ins as (
   insert into es_event (event_id, stream_id, version, type, schema_version, data, meta, at)
   select $1::uuid, $2::text, $3::int, $4::text, $5::int, $6::jsonb, $7::jsonb, $8::timestamptz
   where $3::int = 1 or exists (select 1 from es_event where stream_id = $2::text and version = $3::int - 1)
   returning seq
 ), ob as (insert into es_outbox (seq) select seq from ins)
 select count(*)::int as n, max(seq) as last_seq from ins`,
-);
+  parameters: 8,
+};
 
 // A NATS server takes messages of a mebibyte. Around the data are meta, ids and headers.
 const maxDataBytes = 1_000_000;
 
-/** Inserts events as they are; conflicts surface as `event_store.conflict`. Returns the position of the last. */
-export async function insertEvents<Db>(db: Kysely<Db>, events: readonly StoredEvent[]): Promise<number> {
-  const rowsOfValues = events.map(valuesOf);
-  const [only] = rowsOfValues;
-  const query =
-    only && rowsOfValues.length === 1
-      ? CompiledQuery.raw(appendOneSql, only)
-      : CompiledQuery.raw(appendSql, columnsOf(rowsOfValues));
-  const { rows } = await db.executeQuery<{ n: number; last_seq: number }>(query);
-  const row = rows[0]!;
+/**
+ * Inserts events as they are, and rows of other tables in the same statement; conflicts surface as `event_store.conflict`. Returns
+ * the position of the last.
+ */
+export async function insertEvents<Db>(
+  db: Kysely<Db>,
+  events: readonly StoredEvent[],
+  rows: NewRows<Db> = {},
+): Promise<number> {
+  const { rows: answered } = await db.executeQuery<{ n: number; last_seq: number }>(
+    insertion(events.map(valuesOf), rowsByTable(rows)),
+  );
+  const row = answered[0]!;
   if (row.n === 0) throw VersionGap([...new Set(events.map((event) => event.stream))].slice(0, 5).join(', '));
   return row.last_seq;
+}
+
+function insertion(events: readonly unknown[][], rows: readonly RowsOfTable[]): CompiledQuery {
+  const [only] = events;
+  const isOne = only !== undefined && events.length === 1;
+  const tables = rows.map(({ table }) => table);
+  const sql = isOne ? withRows(appendOne, tables) : withRows(appendMany, tables);
+  return CompiledQuery.raw(sql, [...(isOne ? only : columnsOf(events)), ...rows.map(({ json }) => json)]);
 }
 
 /** The values of an event's row, in the order of the columns in both statements. */

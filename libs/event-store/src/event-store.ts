@@ -5,6 +5,7 @@ import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 import { type AppendItem, insertEvents, storedEvents } from './append.ts';
 import { Conflict, type ConstraintFailures, StoreUnavailable } from './failures.ts';
 import { migrate } from './migrate.ts';
+import type { NewRows } from './new-rows.ts';
 import { openPool, type PostgresOptions } from './postgres.ts';
 import { findEvents, loadStream, type PositionedEvent, readFeed } from './read.ts';
 
@@ -38,7 +39,9 @@ export interface Appended {
 export interface AppendOptions<Db> {
   /** A transaction of `store.transaction`: a conflict then ends it, and its owner starts again. */
   readonly trx?: Transaction<Db>;
-  /** Rows that change together with the events. */
+  /** Rows that are inserted together with the events, in the same statement. */
+  readonly rows?: NewRows<Db>;
+  /** What else changes together with the events. */
   readonly also?: (trx: Transaction<Db>, events: readonly StoredEvent[]) => Promise<unknown>;
 }
 
@@ -89,13 +92,14 @@ export class EventStore<Db = unknown> implements AsyncDisposable {
    * Records events, all or none, of any number of streams in one round trip. Somebody else's event at one of these versions
    * is `event_store.conflict`, unless every event is recorded already: then this is a retry and the answer is what happened.
    */
-  async append(items: readonly AppendItem[], { trx, also }: AppendOptions<Db> = {}): Promise<Appended> {
+  async append(items: readonly AppendItem[], options: AppendOptions<Db> = {}): Promise<Appended> {
     if (items.length === 0) return { events: [], duplicate: false };
     const events = storedEvents(items, this.#clock());
-    if (trx) return this.#insert(trx, events, also);
+    const { trx, also, rows } = options;
+    if (trx) return this.#insert(trx, events, options);
     try {
-      if (also) return await this.transaction((own) => this.#insert(own, events, also));
-      await insertEvents(this.db, events);
+      if (also) return await this.transaction((own) => this.#insert(own, events, options));
+      await insertEvents(this.db, events, rows);
       this.#notify();
       return { events, duplicate: false };
     } catch (error) {
@@ -141,9 +145,9 @@ export class EventStore<Db = unknown> implements AsyncDisposable {
   async #insert(
     trx: Transaction<Db>,
     events: StoredEvent[],
-    also: AppendOptions<Db>['also'],
+    { also, rows }: AppendOptions<Db>,
   ): Promise<Appended> {
-    await insertEvents(trx, events);
+    await insertEvents(trx, events, rows);
     await also?.(trx, events);
     return { events, duplicate: false };
   }

@@ -30,6 +30,27 @@ const newStream = () => `counter/${(streams += 1)}`;
 const add = (stream: string, amounts: number[], commandId: string = uuidv7()) =>
   handle(store, { stream, decider: counter, command: { add: amounts }, commandId });
 
+interface TallyDb {
+  readonly tally: { readonly stream: string; readonly total: number };
+}
+
+/** Adds to a counter that is probably new, with a row of its own. */
+const begin = (stream: string, by: number, { row = stream, commandId = uuidv7() } = {}) =>
+  handle(store as EventStore<TallyDb>, {
+    stream,
+    decider: counter,
+    command: { add: [by] },
+    commandId,
+    isProbablyNew: true,
+    rows: { tally: [{ stream: row, total: by }] },
+  });
+
+async function talliesOf(...streams: string[]): Promise<unknown[]> {
+  const { rows } =
+    await sql`select * from tally where stream = any(${streams}::text[]) order by stream`.execute(store.db);
+  return rows;
+}
+
 describe('handle', () => {
   test('decides on what was recorded before', async () => {
     const stream = newStream();
@@ -102,5 +123,62 @@ describe('handle', () => {
       store.db,
     );
     expect(rows).toEqual([{ total: 7 }]);
+  });
+
+  test('rows are inserted by the statement of the events, of one or of many', async () => {
+    const [one, many] = [newStream(), newStream()];
+    expect(await begin(one, 3)).toMatchObject({ version: 1, state: 3, repeated: false });
+    await handle(store as EventStore<TallyDb>, {
+      stream: many,
+      decider: counter,
+      command: { add: [1, 1] },
+      commandId: uuidv7(),
+      rows: {
+        tally: [
+          { stream: many, total: 2 },
+          { stream: `${many}b`, total: 0 },
+        ],
+      },
+    });
+    expect(await talliesOf(one, many, `${many}b`)).toEqual([
+      { stream: one, total: 3 },
+      { stream: many, total: 2 },
+      { stream: `${many}b`, total: 0 },
+    ]);
+  });
+
+  test('what was taken for new and is not is decided on what was recorded', async () => {
+    const stream = newStream();
+    await add(stream, [1]);
+    expect(await begin(stream, 4)).toMatchObject({ version: 2, state: 5, repeated: false });
+    expect(await talliesOf(stream)).toEqual([{ stream, total: 4 }]);
+  });
+
+  test('of twenty concurrent repetitions that take themselves for the first one records, with its row', async () => {
+    const stream = newStream();
+    const commandId = uuidv7();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => begin(stream, 5, { commandId })));
+    expect(new Set(answers.map((answer) => JSON.stringify(answer.events))).size).toBe(1);
+    expect(answers.filter((answer) => !answer.repeated)).toHaveLength(1);
+    expect(await begin(stream, 5, { commandId })).toMatchObject({ version: 1, repeated: true });
+    expect(await talliesOf(stream)).toEqual([{ stream, total: 5 }]);
+  });
+
+  test('a row that is taken keeps the event from being recorded, and an event that is taken the row', async () => {
+    const [stream, other] = [newStream(), newStream()];
+    await begin(stream, 1);
+    await expect(begin(other, 2, { row: stream })).rejects.toMatchObject({ code: 'event_store.row_exists' });
+    expect(await store.load(other)).toEqual([]);
+    const gap = {
+      stream: other,
+      version: 2,
+      id: uuidv7(),
+      event: { type: 'Counted', v: 1, data: { by: 1 } },
+    };
+    const rows = { tally: [{ stream: other, total: 1 }] };
+    await expect((store as EventStore<TallyDb>).append([gap], { rows })).rejects.toMatchObject({
+      code: 'event_store.version_gap',
+    });
+    expect(await talliesOf(stream, other)).toEqual([{ stream, total: 1 }]);
   });
 });
