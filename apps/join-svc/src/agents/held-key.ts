@@ -15,27 +15,8 @@ export interface HeldKey {
   readonly authorities: Authorities;
 }
 
-/** Keeps what a new agent holds; fails where another agent has that key. */
-export async function insertHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Promise<void> {
-  await trx.insertInto('agent_key').values(rowOf(held)).execute();
-}
-
-/** The same for an agent that may hold something already. By which trust it goes it says itself, when it has the answer. */
-export async function replaceHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Promise<void> {
-  const { key, issuer, not_after } = rowOf(held);
-  await trx
-    .insertInto('agent_key')
-    .values(rowOf(held))
-    .onConflict((conflict) => conflict.column('agent_id').doUpdateSet({ key, issuer, not_after }))
-    .execute();
-}
-
-/** An agent that was revoked holds nothing that anybody waits for. Its key stays taken. */
-export async function endHeldKey(trx: Transaction<JoinDb>, agentId: string): Promise<void> {
-  await trx.updateTable('agent_key').set({ not_after: null }).where('agent_id', '=', agentId).execute();
-}
-
-function rowOf({ agentId, roles, key, notAfter, authorities }: HeldKey) {
+/** The row by which a new agent holds its key; there is no place for it where another agent has that key. */
+export function heldKeyRow({ agentId, roles, key, notAfter, authorities }: HeldKey) {
   return {
     agent_id: agentId,
     key,
@@ -43,4 +24,20 @@ function rowOf({ agentId, roles, key, notAfter, authorities }: HeldKey) {
     not_after: new Date(notAfter),
     trust_revision: authorities.revision,
   };
+}
+
+/** Keeps what an agent holds that may hold something already. By which trust it goes it says itself, when it has the answer. */
+export async function replaceHeldKey(trx: Transaction<JoinDb>, held: HeldKey): Promise<void> {
+  const row = heldKeyRow(held);
+  const { key, issuer, not_after } = row;
+  await trx
+    .insertInto('agent_key')
+    .values(row)
+    .onConflict((conflict) => conflict.column('agent_id').doUpdateSet({ key, issuer, not_after }))
+    .execute();
+}
+
+/** An agent that was revoked holds nothing that anybody waits for. Its key stays taken. */
+export async function endHeldKey(trx: Transaction<JoinDb>, agentId: string): Promise<void> {
+  await trx.updateTable('agent_key').set({ not_after: null }).where('agent_id', '=', agentId).execute();
 }

@@ -3,7 +3,7 @@ import { derivedUuid, messageOf } from '@postern/core';
 import { handle } from '@postern/event-store';
 import { keyFingerprint, readCsr } from '@postern/identity';
 import { agentDecider, JoinIdTaken, KeyInUse } from '../agents/agent.ts';
-import { insertHeldKey } from '../agents/held-key.ts';
+import { heldKeyRow } from '../agents/held-key.ts';
 import { after } from '../authorities/certify.ts';
 import type { JoinDeps } from '../deps.ts';
 import { type JoinToken, ProofRefused } from '../methods/method.ts';
@@ -14,7 +14,7 @@ import { type Established, prove } from './prove.ts';
 import { JoinWasRefused, NotAllowedByToken, refuse } from './refuse.ts';
 import { shownBy } from './shown.ts';
 import { safeUnknownName } from './tokens.ts';
-import { ProofWasUsed, useProofs } from './used-proof.ts';
+import { forgetEndedProofs, ProofWasUsed, usedProofRows } from './used-proof.ts';
 
 /** From where a join came. */
 export interface JoinContext {
@@ -96,10 +96,9 @@ async function admit(
     decider: agentDecider,
     command: { type: 'Join', joined },
     commandId: derivedUuid('join', joinId, key, busKey ?? ''),
-    also: async (trx) => {
-      await insertHeldKey(trx, { ...joined, authorities });
-      await useProofs(trx, agentId, { uses, at: deps.clock() });
-    },
+    isProbablyNew: true,
+    rows: { agent_key: [heldKeyRow({ ...joined, authorities })], used_proof: usedProofRows(agentId, uses) },
+    ...(uses.length > 0 ? { also: (trx) => forgetEndedProofs(trx, deps.clock()) } : {}),
   });
   if (await isOutdated(deps, handled)) throw JoinIdTaken();
   // What was recorded, not what is asked for: a repetition may come with another token and other roles.

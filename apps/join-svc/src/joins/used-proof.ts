@@ -30,16 +30,13 @@ export async function madeBy({ db }: JoinStore, proof: string): Promise<string |
 // Clocks of replicas differ, and what was accepted by one a moment ago must not look new to another.
 const graceMs = 10 * 60_000;
 
-/** Takes proofs for an agent, in the transaction that records its join; fails as ProofWasUsed where one is taken. */
-export async function useProofs(
-  trx: Transaction<JoinDb>,
-  agentId: string,
-  { uses, at }: { readonly uses: readonly SingleUse[]; readonly at: Date },
-): Promise<void> {
-  if (uses.length === 0) return;
-  const rows = uses.map(({ proof, until = null }) => ({ proof, agent_id: agentId, ends_at: until }));
-  await trx.insertInto('used_proof').values(rows).execute();
-  // Each join takes away more rows than it adds; rows that another one is taking away are left to it.
+/** The rows by which proofs are taken for an agent; there is no place for them where one is taken. */
+export function usedProofRows(agentId: string, uses: readonly SingleUse[]) {
+  return uses.map(({ proof, until = null }) => ({ proof, agent_id: agentId, ends_at: until }));
+}
+
+/** Each join takes away more rows of proofs that have ended than it adds; those that another one is taking away are left to it. */
+export async function forgetEndedProofs(trx: Transaction<JoinDb>, at: Date): Promise<void> {
   const ended = new Date(at.getTime() - graceMs);
   await sql`delete from used_proof where proof in (
     select proof from used_proof where ends_at < ${ended} order by ends_at limit 10 for update skip locked)`.execute(
