@@ -7,6 +7,9 @@ export {
   guardedLookup,
   InvalidServer,
 } from './api-server.ts';
+export { ChunkedReader } from './http/chunked-reader.ts';
+export { fieldName, isHeadText } from './http/field-name.ts';
+export { HeadReader } from './http/head-reader.ts';
 export { inClusterSettings } from './in-cluster.ts';
 export {
   type Authorization,

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Peer } from './peer.ts';
@@ -44,24 +43,6 @@ export interface Leaving {
   isLeaving: boolean;
 }
 
-/** An answer that begins while the listener is leaving tells its client that the connection ends with it. */
-export function http1Exchange(
-  req: IncomingMessage,
-  res: ServerResponse,
-  peer: Peer,
-  leaving: Readonly<Leaving>,
-): Exchange {
-  return {
-    method: req.method!,
-    target: req.url!,
-    rawHeaders: req.rawHeaders,
-    hasBody: declaresBody(req.rawHeaders),
-    body: req,
-    peer,
-    answer: new Http1Answer(res, leaving),
-  };
-}
-
 /** `rawHeaders` include the pseudo-headers, which nghttp2 has checked to be there once. */
 export function http2Exchange(
   stream: ServerHttp2Stream,
@@ -84,75 +65,6 @@ export function http2Exchange(
     peer,
     answer: new Http2Answer(stream),
   };
-}
-
-const maxHeldBytes = 16_384;
-
-/** A small body that comes as a whole goes out with its head in one piece: text, which Node writes at half the cost. */
-class Http1Answer implements Answer, Sink {
-  status = 0;
-  extra: readonly string[] = [];
-  readonly #res: ServerResponse;
-  readonly #leaving: Readonly<Leaving>;
-  #wholeBytes = 0;
-  #held: Buffer | undefined;
-
-  constructor(res: ServerResponse, leaving: Readonly<Leaving>) {
-    this.#res = res;
-    this.#leaving = leaving;
-  }
-
-  get sink(): Sink {
-    return this;
-  }
-
-  get destroyed(): boolean {
-    return this.#res.destroyed;
-  }
-
-  get writableFinished(): boolean {
-    return this.#res.writableFinished;
-  }
-
-  begin(status: number, headers: readonly string[]): void {
-    this.status = status;
-    if (this.#leaving.isLeaving) this.#res.shouldKeepAlive = false;
-    this.#res.writeHead(status, headers.concat(this.extra));
-    const at = headers.indexOf('content-length');
-    if (at >= 0) this.#wholeBytes = Number(headers[at + 1]);
-    // Node keeps a head until there is a body, and the first event of a watch may be hours away.
-    else this.#res.flushHeaders();
-  }
-
-  write(chunk: Buffer): boolean {
-    if (chunk.length === this.#wholeBytes && chunk.length <= maxHeldBytes && !this.#held) {
-      this.#held = chunk;
-      return true;
-    }
-    this.#writeHeld();
-    return this.#res.write(chunk);
-  }
-
-  end(last?: Buffer | string): void {
-    const whole = last ?? this.#held;
-    if (last !== undefined) this.#writeHeld();
-    if (Buffer.isBuffer(whole) && whole.length <= maxHeldBytes)
-      this.#res.end(whole.toString('latin1'), 'latin1');
-    else this.#res.end(whole);
-  }
-
-  once(event: 'close' | 'drain', listener: () => void): void {
-    this.#res.once(event, listener);
-  }
-
-  abort(): void {
-    this.#res.destroy();
-  }
-
-  #writeHeld(): void {
-    if (this.#held) this.#res.write(this.#held);
-    this.#held = undefined;
-  }
 }
 
 const cancel = 8;

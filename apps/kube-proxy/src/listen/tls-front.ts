@@ -1,7 +1,5 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import type { Clock } from '@postern/core';
 import {
@@ -14,9 +12,10 @@ import {
   serverTls,
 } from '@postern/identity';
 import { tunnelProtocol } from '@postern/tunnel';
-import { type Exchange, http1Exchange, http2Exchange, type Leaving } from './exchange.ts';
+import { type Exchange, http2Exchange, type Leaving } from './exchange.ts';
+import { Http1Connections } from './http1/http1-connections.ts';
 import { type Peer, readPeer } from './peer.ts';
-import { Http1UpgradeAnswer, type UpgradeAnswer } from './upgrade-answer.ts';
+import type { UpgradeAnswer } from './upgrade-answer.ts';
 
 /** Limits of a listener. Times are milliseconds. */
 export interface FrontLimits {
@@ -73,11 +72,10 @@ export class TlsFront implements AsyncDisposable {
   readonly #options: FrontOptions;
   readonly #handlers: PortHandlers;
   readonly #tls: TlsServer;
-  readonly #http1: Server;
+  readonly #http1: Http1Connections;
   /** Connections of clients by address and port; tunnels belong to others. */
   readonly #sockets = new Map<string, Socket>();
   readonly #perAddress = new Map<string, number>();
-  readonly #peers = new WeakMap<object, Peer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Every connection with a certificate, tunnels too. */
   readonly #certified = new Map<TLSSocket, Peer>();
@@ -88,7 +86,7 @@ export class TlsFront implements AsyncDisposable {
   constructor(options: FrontOptions, handlers: PortHandlers) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#http1 = this.#createHttp1();
+    this.#http1 = new Http1Connections(handlers, options.limits, this.#leaving);
     this.#tls = createTlsServer({
       ...serverTls(options.held, options.clients),
       ALPNProtocols: ['h2', 'http/1.1', tunnelProtocol],
@@ -112,15 +110,13 @@ export class TlsFront implements AsyncDisposable {
       this.#tls.listen({ ...at, backlog: 4096 }, resolve);
     });
     this.#tls.on('error', () => undefined);
-    // Starts the check for slow headers, which a server that owns no port does not begin by itself.
-    this.#http1.emit('listening');
     return { port: (this.#tls.address() as AddressInfo).port };
   }
 
   /**
    * Takes no more connections. Clients are told that theirs ends: over HTTP/2 at once, over HTTP/1.1 with their next answer. One that
-   * asks nothing for half of the grace is ended: earlier, Node would cut answers that are whole but not yet out, and requests on
-   * their way in. After the grace the rest is cut. Tunnels stay open.
+   * asks nothing for half of the grace is ended: earlier, requests on their way in would be lost. After the grace the rest is cut.
+   * Tunnels stay open.
    */
   async close(graceMs = this.#options.limits.closeGraceMs): Promise<void> {
     this.#unfollow();
@@ -129,12 +125,12 @@ export class TlsFront implements AsyncDisposable {
     this.#tls.close();
     if (this.#sockets.size === 0) this.#whenEmpty();
     for (const session of this.#sessions) session.close();
-    const endIdle = setTimeout(() => this.#http1.closeIdleConnections(), graceMs / 2);
+    const endIdle = setTimeout(() => this.#http1.endIdle(), graceMs / 2);
     const cut = setTimeout(() => this.#cut(), graceMs);
     await empty;
     clearTimeout(endIdle);
     clearTimeout(cut);
-    this.#http1.close();
+    this.#http1.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -152,29 +148,6 @@ export class TlsFront implements AsyncDisposable {
 
   #cut(): void {
     for (const socket of this.#sockets.values()) socket.destroy();
-  }
-
-  #createHttp1(): Server {
-    const { headersMs, requestMs, maxHeaderBytes } = this.#options.limits;
-    const server = createHttpServer({
-      headersTimeout: headersMs,
-      requestTimeout: requestMs,
-      maxHeaderSize: maxHeaderBytes,
-      connectionsCheckingInterval: Math.min(5000, headersMs),
-      keepAliveTimeout: 75_000,
-    });
-    // Zero is no limit here; Node would drop what is over the limit silently, and we refuse it.
-    server.maxHeadersCount = 0;
-    server.on('request', (req, res) => {
-      const exchange = http1Exchange(req, res, this.#peerOf(req), this.#leaving);
-      if (exchange.hasBody) res.once('finish', () => endUpload(req));
-      this.#handlers.request(exchange);
-    });
-    server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
-    server.on('connect', (_req, socket) => {
-      socket.end('HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
-    });
-    return server;
   }
 
   #admit(socket: Socket): void {
@@ -206,8 +179,7 @@ export class TlsFront implements AsyncDisposable {
       this.#handlers.tunnel(socket, peer);
       return;
     }
-    this.#peers.set(socket, peer);
-    this.#http1.emit('connection', socket);
+    this.#http1.take(socket, peer);
   }
 
   #follow(socket: TLSSocket, peer: Peer): void {
@@ -238,32 +210,6 @@ export class TlsFront implements AsyncDisposable {
       this.#handlers.request(http2Exchange(stream, rawHeaders, peer));
     });
   }
-
-  #peerOf(req: IncomingMessage): Peer {
-    return this.#peers.get(req.socket)!;
-  }
-
-  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#handlers.upgrade({
-      method: req.method!,
-      target: req.url!,
-      rawHeaders: req.rawHeaders,
-      peer: this.#peerOf(req),
-      answer: new Http1UpgradeAnswer(socket, head),
-    });
-  }
-}
-
-const uploadGraceMs = 1000;
-
-/** Node reads on what a client sends after it was answered, for as long as it sends. The grace is for it to read the answer. */
-function endUpload(req: IncomingMessage): void {
-  if (req.complete) return;
-  const timer = setTimeout(() => {
-    if (!req.complete) req.socket.destroy();
-  }, uploadGraceMs);
-  timer.unref();
-  req.once('close', () => clearTimeout(timer));
 }
 
 function keyOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

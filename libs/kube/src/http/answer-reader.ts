@@ -1,4 +1,7 @@
 import { failure } from '@postern/core';
+import { ChunkedReader } from './chunked-reader.ts';
+import { fieldName, isHeadText } from './field-name.ts';
+import { HeadReader } from './head-reader.ts';
 
 /** An answer that cannot be told apart from what follows it, or is no HTTP at all. */
 export const MalformedAnswer = failure(
@@ -20,22 +23,10 @@ export interface AnswerEvents {
 }
 
 const maxHeadBytes = 65_536;
-const maxChunkLineBytes = 256;
 const maxInformational = 8;
-/** A head that comes in more pieces is copied too often; no server sends one like that. */
-const maxHeadParts = 1000;
 const statusLine = /^HTTP\/1\.1 ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-const fieldName = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
-/** Names that came before, checked and in lower case: API servers use the same few. */
-const knownNames = new Map<string, string>();
-const maxKnownNames = 500;
-// oxlint-disable-next-line no-control-regex -- what may not stand in a head (RFC 9110, 5.5), and line ends of half a kind
-const notInHead = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|[^\r]\n/;
-const headEnd = Buffer.from('\r\n\r\n');
-const lf = 0x0a;
-const cr = 0x0d;
 
-type State = 'head' | 'length' | 'close' | 'size' | 'chunk' | 'chunk-end' | 'trailers' | 'done';
+type State = 'head' | 'length' | 'close' | 'chunked' | 'done';
 
 /**
  * Reads one HTTP/1.1 answer after another off a connection (RFC 9112), and nothing but what is unambiguous: a line ends with
@@ -44,36 +35,36 @@ type State = 'head' | 'length' | 'close' | 'size' | 'chunk' | 'chunk-end' | 'tra
  */
 export class AnswerReader {
   readonly #events: AnswerEvents;
+  readonly #head = new HeadReader(maxHeadBytes, MalformedAnswer);
+  readonly #chunks: ChunkedReader;
   #state: State = 'done';
   #isHead = false;
-  /** Bytes of a head, a chunk's size or trailers that have not all come. */
-  #rest: Buffer | undefined;
   #left = 0;
   #isReusable = false;
   #informational = 0;
-  #headParts = 0;
 
   constructor(events: AnswerEvents) {
     this.#events = events;
+    this.#chunks = new ChunkedReader({ data: (chunk) => events.data(chunk), malformed: MalformedAnswer });
   }
 
   /** Whether an answer has begun, in part or as a whole, since `expect`. */
   get hasBegun(): boolean {
-    return this.#state !== 'head' || this.#rest !== undefined || this.#informational > 0;
+    return this.#state !== 'head' || this.#head.isInside || this.#informational > 0;
   }
 
   /** Whether what comes next is body. */
   get isInBody(): boolean {
-    return this.#state === 'length' || this.#state === 'close' || this.#state === 'chunk';
+    const isInChunk = this.#state === 'chunked' && this.#chunks.isInData;
+    return isInChunk || this.#state === 'length' || this.#state === 'close';
   }
 
   /** The next answer is that to a request of this method. */
   expect(method: string): void {
     this.#state = 'head';
     this.#isHead = method === 'HEAD';
-    this.#rest = undefined;
+    this.#head.begin();
     this.#informational = 0;
-    this.#headParts = 0;
   }
 
   /** Reads what came. Throws when it is not HTTP, or more than the answer that is expected. */
@@ -93,34 +84,24 @@ export class AnswerReader {
   }
 
   #step(bytes: Buffer, at: number): number {
-    if (this.#state === 'length' || this.#state === 'chunk') return this.#readCounted(bytes, at);
+    if (this.#state === 'length') return this.#readCounted(bytes, at);
     if (this.#state === 'head') return this.#readHead(bytes, at);
-    if (this.#state !== 'close') return this.#readLine(bytes, at);
+    if (this.#state === 'chunked') return this.#readChunked(bytes, at);
     this.#events.data(bytes.subarray(at));
     return bytes.length;
   }
 
   #readHead(bytes: Buffer, at: number): number {
-    const known = this.#rest;
-    const from = known ? Math.max(0, known.length - 3) : at;
-    const text = known ? Buffer.concat([known, bytes.subarray(at)]) : bytes;
-    const end = text.indexOf(headEnd, from);
-    const start = known ? 0 : at;
-    if ((end < 0 ? text.length : end) - start > maxHeadBytes) throw MalformedAnswer('its head is too long');
-    if (end < 0) {
-      this.#headParts += 1;
-      if (this.#headParts > maxHeadParts) throw MalformedAnswer('its head comes in too many pieces');
-      this.#rest = Buffer.from(text.subarray(start));
-      return bytes.length;
-    }
-    this.#rest = undefined;
-    const next = end + headEnd.length - (known ? known.length - at : 0);
-    this.#begin(text.toString('latin1', start, end));
+    const next = this.#head.read(bytes, at);
+    const { text } = this.#head;
+    if (text === undefined) return next;
+    this.#head.begin();
+    this.#begin(text);
     return next;
   }
 
   #begin(head: string): void {
-    if (notInHead.test(head)) throw MalformedAnswer('its head has control characters');
+    if (!isHeadText(head)) throw MalformedAnswer('its head has control characters');
     const first = head.indexOf('\r\n');
     const status = Number(statusLine.exec(first < 0 ? head : head.slice(0, first))?.[1]);
     if (!(status >= 100)) throw MalformedAnswer('it does not begin with a status');
@@ -145,7 +126,9 @@ export class AnswerReader {
       if (length !== undefined) throw MalformedAnswer('it has two lengths');
       if (typeof coding !== 'string' || coding.toLowerCase() !== 'chunked')
         throw MalformedAnswer('it has an unknown transfer coding');
-      return hasBody ? 'size' : 'done';
+      if (!hasBody) return 'done';
+      this.#chunks.begin();
+      return 'chunked';
     }
     if (length !== undefined) {
       if (typeof length !== 'string' || !/^\d{1,15}$/.test(length))
@@ -162,43 +145,15 @@ export class AnswerReader {
     const next = Math.min(bytes.length, at + this.#left);
     this.#left -= next - at;
     const isLast = this.#left === 0;
-    const isCounted = this.#state === 'length';
-    if (isLast && !isCounted) this.#state = 'chunk-end';
     this.#events.data(at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
-    if (isLast && isCounted) this.#end(this.#isReusable);
+    if (isLast) this.#end(this.#isReusable);
     return next;
   }
 
-  /** A line of the chunked coding: a chunk's size, the end of its data, or a trailer, which goes nowhere. */
-  #readLine(bytes: Buffer, at: number): number {
-    const end = bytes.indexOf(lf, at);
-    const part = bytes.subarray(at, end < 0 ? bytes.length : end + 1);
-    const line = this.#rest ? Buffer.concat([this.#rest, part]) : part;
-    if (line.length > maxChunkLineBytes) throw MalformedAnswer('a line between its chunks is too long');
-    if (end < 0) {
-      this.#rest = Buffer.from(line);
-      return bytes.length;
-    }
-    this.#rest = undefined;
-    if (line[line.length - 2] !== cr) throw MalformedAnswer('a line in it ends without CR');
-    this.#line(line.toString('latin1', 0, line.length - 2));
-    return end + 1;
-  }
-
-  #line(text: string): void {
-    if (this.#state === 'chunk-end') {
-      if (text !== '') throw MalformedAnswer('a chunk is longer than it says');
-      this.#state = 'size';
-    } else if (this.#state === 'size') {
-      const size = /^([\da-fA-F]{1,8})(?:[\t ]*;[\t\x20-\x7e]*)?$/.exec(text)?.[1];
-      if (size === undefined) throw MalformedAnswer('the size of a chunk is not a number');
-      this.#left = Number.parseInt(size, 16);
-      this.#state = this.#left === 0 ? 'trailers' : 'chunk';
-    } else if (text === '') this.#end(this.#isReusable);
-    else {
-      this.#left += 1;
-      if (this.#left > 64) throw MalformedAnswer('it has too many trailers');
-    }
+  #readChunked(bytes: Buffer, at: number): number {
+    const next = this.#chunks.read(bytes, at);
+    if (this.#chunks.isDone) this.#end(this.#isReusable);
+    return next;
   }
 
   #end(isReusable: boolean): void {
@@ -214,7 +169,7 @@ function readFields(head: string, from: number): AnswerHeaders {
     const at = end + 2;
     end = head.indexOf('\r\n', at);
     const colon = head.indexOf(':', at);
-    const name = colon <= at || (end >= 0 && colon > end) ? undefined : nameOf(head.slice(at, colon));
+    const name = colon <= at || (end >= 0 && colon > end) ? undefined : fieldName(head.slice(at, colon));
     if (name === undefined) throw MalformedAnswer('a header in it is malformed');
     const value = head.slice(colon + 1, end < 0 ? undefined : end).trim();
     const before = headers[name];
@@ -223,15 +178,6 @@ function readFields(head: string, from: number): AnswerHeaders {
     else before.push(value);
   }
   return headers;
-}
-
-function nameOf(raw: string): string | undefined {
-  const known = knownNames.get(raw);
-  if (known !== undefined) return known;
-  if (!fieldName.test(raw)) return undefined;
-  const name = raw.toLowerCase();
-  if (knownNames.size < maxKnownNames) knownNames.set(raw, name);
-  return name;
 }
 
 function saysClose(connection: string | string[] | undefined): boolean {
