@@ -10,6 +10,8 @@ export const discoveryConfig = {
   diagListen: common.diagListen,
   heartbeatIntervalMs: common.heartbeatIntervalMs,
   telemetry: common.telemetry,
+  outbound: common.outbound,
+  aws: common.aws,
   group: text('POSTERN_DISCOVERY_GROUP', {
     summary: 'the discovery group of this process, where no POSTERN_CONFIG_FILE names one',
     fallback: 'default',
@@ -21,3 +23,16 @@ export const discoveryConfig = {
 
 /** What discovery-svc read. */
 export type DiscoveryConfig = ConfigOf<typeof discoveryConfig>;
+
+/** Where AWS is and the way to it, as `@postern/aws` reads them. */
+export function awsEnvironmentOf({
+  aws,
+  outbound,
+}: Pick<DiscoveryConfig, 'aws' | 'outbound'>): Readonly<Record<string, string | undefined>> {
+  const { httpsProxy, httpsProxyLower, noProxy, noProxyLower } = outbound;
+  return {
+    ...aws,
+    HTTPS_PROXY: (httpsProxy ?? httpsProxyLower)?.reveal(),
+    NO_PROXY: noProxy ?? noProxyLower,
+  };
+}

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { startHeartbeat } from '@postern/agent';
+import { openEks } from '@postern/aws';
 import { type Bus, openView, type View } from '@postern/bus';
 import type { DiscoverySection } from '@postern/config';
 import { everything, type PublicResource } from '@postern/contracts';
@@ -11,6 +12,7 @@ import {
   effectiveMatchers,
   type EffectiveMatchers,
 } from './matchers/effective-matchers.ts';
+import { type ScanGroup, scanGroup } from './scanning/scan-group.ts';
 
 /** The view that the service opens: its hash belongs into the join request. */
 export const discoverySelector = everything('discovery_config');
@@ -28,6 +30,8 @@ export interface DiscoveryServiceDeps {
 export interface DiscoveryServiceConfig {
   readonly section: DiscoverySection;
   readonly heartbeatIntervalMs: number;
+  /** Where AWS and the proxy on the way to it are, by the variables of the SDKs. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** A running member of a discovery group. */
@@ -39,21 +43,25 @@ export interface DiscoveryService extends AsyncDisposable {
 }
 
 /**
- * A member of a discovery group: says that it is there and follows what the group looks for. What it finds out is told in
- * the log; nothing is scanned yet.
+ * A member of a discovery group: says that it is there, follows what the group looks for, and takes part in its scans. Without a
+ * group nothing is scanned, for nobody could tell whose the clusters are that were found.
  */
 export function discoveryService(
   deps: DiscoveryServiceDeps,
-  { section, heartbeatIntervalMs }: DiscoveryServiceConfig,
+  { section, heartbeatIntervalMs, env }: DiscoveryServiceConfig,
 ): DiscoveryService {
   const { bus, agentId, telemetry, clock, readiness } = deps;
   let current: EffectiveMatchers = effectiveMatchers(section, [], clock());
   let isComplete = false;
+  let isClosed = false;
+  let scanning: ScanGroup | undefined;
+  const eks = openEks({ env, clock });
   const update = (view: View) => {
     if (!isComplete) return;
     const next = effectiveMatchers(section, resourcesOf(view), clock());
     if (JSON.stringify(next) !== JSON.stringify(current)) tell(telemetry, section.discoveryGroup, next);
     current = next;
+    scanning?.matchersChanged();
   };
   const view: View = openView(bus, {
     agentId,
@@ -66,6 +74,13 @@ export function discoveryService(
     isComplete = true;
     tell(telemetry, section.discoveryGroup, current);
     update(view);
+    if (isClosed) return;
+    if (section.discoveryGroup === '') telemetry.log.warn('nothing is scanned: set discovery_group');
+    else
+      scanning = scanGroup(
+        { bus, agentId, eks, telemetry, clock },
+        groupOptions(section, () => current),
+      );
     readiness?.setReady(true);
   };
   const ready = begin();
@@ -83,10 +98,20 @@ export function discoveryService(
     matchers: () => current.matchers,
     [Symbol.asyncDispose]: async () => {
       readiness?.stop();
+      isClosed = true;
       view.close();
+      await scanning?.[Symbol.asyncDispose]();
+      await eks[Symbol.asyncDispose]();
       await heartbeat[Symbol.asyncDispose]();
     },
   };
+}
+
+function groupOptions(
+  { discoveryGroup: group, pollIntervalMs }: DiscoverySection,
+  current: () => EffectiveMatchers,
+): Parameters<typeof scanGroup>[1] {
+  return { group, pollIntervalMs, matchers: () => current().matchers };
 }
 
 function resourcesOf(view: View): PublicResource[] {
@@ -94,7 +119,7 @@ function resourcesOf(view: View): PublicResource[] {
 }
 
 function tell({ log }: Telemetry, group: string, { matchers, refused }: EffectiveMatchers): void {
-  log.info('this is what the group looks for; scanning is not available in this version', {
+  log.info('this is what the group looks for', {
     group,
     matchers: matchers.map(({ source, provider, matcher }) => ({ source, provider, ...matcher })),
   });

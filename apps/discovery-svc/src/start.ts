@@ -4,7 +4,7 @@ import { selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { diagServer, Readiness } from '@postern/http';
 import { type Logger, startTelemetry } from '@postern/telemetry';
-import type { DiscoveryConfig } from './config.ts';
+import { awsEnvironmentOf, type DiscoveryConfig } from './config.ts';
 import { readSection } from './read-section.ts';
 import { discoverySelector, discoveryService } from './service.ts';
 
@@ -42,7 +42,8 @@ export async function startDiscoverySvc(
   );
   const deps = { bus, agentId: identity.agentId, telemetry, clock, readiness };
   const { heartbeatIntervalMs } = config;
-  const service = opening.use(discoveryService(deps, { section, heartbeatIntervalMs }));
+  const env = awsEnvironmentOf(config);
+  const service = opening.use(discoveryService(deps, { section, heartbeatIntervalMs, env }));
   await service.ready;
   telemetry.log.info('discovery-svc is ready', { group: section.discoveryGroup });
   const open = opening.move();

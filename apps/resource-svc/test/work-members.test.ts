@@ -179,3 +179,18 @@ describe('a killed nats-server', () => {
     },
   );
 });
+
+test('what a member has anew is offered as soon as it says so', async () => {
+  const [tasks, ran]: string[][] = [['one'], []];
+  const member = await world.member({
+    agentId: 'anew',
+    group: 'anew',
+    slotMs: day,
+    tasksOf: () => tasks!,
+    run: (task) => Promise.resolve(void ran!.push(task)),
+  });
+  await until('the first task is done', () => ran!.includes('one'));
+  tasks!.push('two');
+  member.offerNow();
+  await until('the second is, too', () => ran!.includes('two'), { withinMs: 20_000 });
+});

@@ -14,6 +14,6 @@ export { type AwsCredentials, type EksToken, type EksTokenFor, signEksToken } fr
 export { attachPolicy, IamRefused, type PolicyHolder } from './iam/attach-policy.ts';
 export { NoInstanceMetadata, readInstanceMetadata } from './instance-metadata.ts';
 export { NoAwsCredentials, signForSts, type SignedStsRequest, UnknownStsRegion } from './sign-for-sts.ts';
-export { type StsHost, stsHostNamed, stsHostOf } from './sts-hosts.ts';
+export { regionsOf, type StsHost, stsHostNamed, stsHostOf } from './sts-hosts.ts';
 export { type Bucket, type NewObject, openBucket, S3Refused } from './s3/bucket.ts';
 export { type BucketPlace, S3Unavailable, UnknownS3Region } from './s3/call-s3.ts';

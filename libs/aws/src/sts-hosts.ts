@@ -76,3 +76,9 @@ export function stsHostOf(
 
 /** The STS host for whoever knows of no region. */
 export const globalStsHost = global;
+
+/** Every region of a partition that is known here, in the order of their names. */
+export function regionsOf(partition: string): readonly string[] {
+  const known = regional.filter((each) => each.partition === partition);
+  return known.map(({ region }) => region).toSorted();
+}

@@ -218,6 +218,7 @@ export {
   type KubeconfigOptions,
   parseKubeconfig,
 } from './kubeconfig.ts';
+export * from './discovery/index.ts';
 export { type DiscoveryConfigSpec, discoveryConfigKind } from './kinds/discovery-config.ts';
 export { kindNamed, kinds } from './kinds/index.ts';
 export {

@@ -12,6 +12,8 @@ import { ServerTime } from './server-time.ts';
 export interface Membership extends AsyncDisposable {
   /** The group as the broker sees it. */
   status(): Promise<WorkStatus>;
+  /** Offers the tasks of this slot again without waiting: there are others now. */
+  offerNow(): void;
 }
 
 /** How long one question for a task waits, in milliseconds. Leaving the group takes as long at most, where nothing runs. */
@@ -36,6 +38,7 @@ class Member implements Membership {
   readonly #leaving = new AbortController();
   readonly #loops: readonly Promise<void>[];
   #isSkewed = false;
+  #offering = new AbortController();
 
   constructor(bus: Bus, options: GroupOptions) {
     this.#options = options;
@@ -47,6 +50,10 @@ class Member implements Membership {
 
   status(): Promise<WorkStatus> {
     return this.#broker.status(this.#options.group);
+  }
+
+  offerNow(): void {
+    this.#offering.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,11 +88,14 @@ class Member implements Membership {
     // An offer of nothing, made to hear the time.
     if (now === undefined) return void (await this.#broker.offer({ group, slotMs, slot: 0, tasks: [] }));
     const slot = slotAt(now, slotMs);
+    // Made before the tasks are read: what changes from here on is read again.
+    this.#offering = new AbortController();
     const tasks = [...new Set(await tasksOf(slot))];
     const reply = await this.#broker.offer({ group, slotMs, slot, tasks });
     this.#checkClock();
     const next = reply.slot === slot ? slot + slotMs : reply.slot;
-    await this.#wait(Math.min(next - (this.#time.now() ?? next), offerAgainMs));
+    const signal = AbortSignal.any([this.#leaving.signal, this.#offering.signal]);
+    await this.#wait(Math.min(next - (this.#time.now() ?? next), offerAgainMs), signal);
   }
 
   async #work(): Promise<void> {
@@ -122,7 +132,7 @@ class Member implements Membership {
     this.#isSkewed = isSkewed;
   }
 
-  async #wait(ms: number): Promise<void> {
-    await delay(Math.max(0, ms), this.#leaving.signal).catch(() => {});
+  async #wait(ms: number, signal: AbortSignal = this.#leaving.signal): Promise<void> {
+    await delay(Math.max(0, ms), signal).catch(() => {});
   }
 }

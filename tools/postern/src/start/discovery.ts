@@ -10,7 +10,7 @@ export async function startDiscovery(host: Host): Promise<Started> {
   const { identity, bus } = await joinCluster(host, 'Discovery', [selectorHash(discoverySelector)]);
   const { agentId } = identity;
   const deps = { bus, agentId, telemetry, clock };
-  const service = scope.use(discoveryService(deps, { section: config.discovery, heartbeatIntervalMs }));
+  const service = scope.use(discoveryService(deps, { section: config.discovery, heartbeatIntervalMs, env }));
   telemetry.log.info('the Discovery Service runs', { agentId, group: config.discovery.discoveryGroup });
   return { name: 'discovery_service', ready: service.ready, identity };
 }

@@ -1,0 +1,102 @@
+import type { Bus } from '@postern/bus';
+import type { Eks } from '@postern/aws';
+import { type Clock, failure } from '@postern/core';
+import type { Telemetry } from '@postern/telemetry';
+import { joinGroup, type Run } from '@postern/work-groups';
+import type { EffectiveMatcher } from '../matchers/effective-matchers.ts';
+import { Pace } from './pace.ts';
+import { resolveSources, type ResolvedSources } from './resolve-sources.ts';
+import { scan, type Scan } from './scan.ts';
+import type { Source } from './source.ts';
+
+/** A task that comes from a member with another configuration. */
+export const UnknownSource = failure(
+  'failed_precondition',
+  'discovery.unknown_source',
+  (task: string) =>
+    `this member has no matcher for ${task}: members of one group must be configured alike, or be given groups of their own`,
+);
+
+/** What a scan of a group needs. */
+export interface ScanGroupDeps {
+  readonly bus: Bus;
+  readonly agentId: string;
+  readonly eks: Eks;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+}
+
+export interface ScanGroupOptions {
+  readonly group: string;
+  readonly pollIntervalMs: number;
+  readonly matchers: () => readonly EffectiveMatcher[];
+}
+
+/** A member that scans, until it is closed. */
+export interface ScanGroup extends AsyncDisposable {
+  /** Takes changed matchers up at once. */
+  matchersChanged(): void;
+}
+
+/** What is kept of a scan, for people: how much it saw, and what kept it from seeing all. */
+export type ScanSummary = Omit<Scan, 'found'> & { readonly found: number };
+
+const scansAtOnce = 4;
+const maxPaces = 2_000;
+
+/** Takes part in the scans of a group: each source once in a poll interval, whoever of its members is free. */
+export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanGroup {
+  const { bus, agentId, telemetry, clock } = deps;
+  const { group, pollIntervalMs: slotMs, matchers } = options;
+  const paces = new Map<string, Pace>();
+  let told = '';
+
+  const resolve = async (): Promise<ResolvedSources> => {
+    const resolved = await resolveSources(matchers(), deps.eks);
+    const text = JSON.stringify(resolved.unresolved);
+    if (text !== told)
+      for (const fields of resolved.unresolved)
+        telemetry.log.warn('a matcher cannot be scanned', { ...fields });
+    told = text;
+    return resolved;
+  };
+
+  const run = async (task: string, { signal }: Run): Promise<ScanSummary> => {
+    const source = (await resolve()).byTask.get(task);
+    if (!source) throw UnknownSource(task);
+    const seen = await scan(source, { eks: deps.eks, pace: paceOf(paces, source), signal });
+    const { found, ...rest } = seen;
+    tell(telemetry, task, seen);
+    return { ...rest, found: found.length };
+  };
+
+  const member = joinGroup(bus, {
+    agentId,
+    group,
+    slotMs,
+    tasksOf: async () => [...(await resolve()).byTask.keys()],
+    run,
+    concurrency: scansAtOnce,
+    telemetry,
+    clock,
+  });
+  return {
+    matchersChanged: () => member.offerNow(),
+    [Symbol.asyncDispose]: () => member[Symbol.asyncDispose](),
+  };
+}
+
+/** Everything that asks about an account in a region asks at one pace. */
+function paceOf(paces: Map<string, Pace>, { as: { account, region } }: Source): Pace {
+  const key = `${account}/${region}`;
+  const pace = paces.get(key) ?? new Pace();
+  if (paces.size >= maxPaces) paces.clear();
+  paces.set(key, pace);
+  return pace;
+}
+
+function tell({ log }: Telemetry, task: string, { isComplete, listed, found, problems }: Scan): void {
+  const fields = { task, listed, found: found.length };
+  if (isComplete) log.info('a scan is complete', fields);
+  else log.warn('a scan did not see everything, so that nothing is deleted by it', { ...fields, problems });
+}

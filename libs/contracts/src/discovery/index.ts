@@ -1,0 +1,9 @@
+export {
+  discoveredCluster,
+  discoveryLabels,
+  type FoundBy,
+  type FoundCluster,
+  labelsOfCluster,
+  matcherKeysOf,
+  nameOfCluster,
+} from './discovered-cluster.ts';
