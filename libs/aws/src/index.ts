@@ -8,6 +8,7 @@ export {
   AwsUnavailable,
 } from './call/refusals.ts';
 export { type Eks, type EksAs, type EksPage, openEks } from './eks/eks.ts';
+export { AccessEntryExists, type EksAccessEntries, type EksAccessEntry } from './eks/access-entries.ts';
 export { whyNoEksEndpoint } from './eks/cluster-endpoint.ts';
 export { type EksClusterAccess, type EksClusterFacts } from './eks/read-eks.ts';
 export { type AwsCredentials, type EksToken, type EksTokenFor, signEksToken } from './eks/token.ts';

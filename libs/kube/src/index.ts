@@ -1,4 +1,5 @@
 export { agentClusterRole, agentGroupBinding } from './agent-access.ts';
+export { ensureAgentGroup, RightsInTheWay, RightsRefused } from './ensure-agent-group.ts';
 export {
   AddressRefused,
   ApiServer,

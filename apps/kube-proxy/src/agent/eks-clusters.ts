@@ -82,8 +82,7 @@ export class EksClusters implements AsyncDisposable {
     });
     if (!found) throw EksClusterUnavailable(aws, 'EKS knows no such cluster');
     if (typeof found === 'string') throw EksClusterUnavailable(aws, found);
-    const isHere = this.#config.allowLoopback && isLoopback(found.endpoint);
-    const why = isHere ? undefined : whyNoEksEndpoint(found.endpoint, aws.region);
+    const why = whyNoEksEndpoint(found.endpoint, aws.region, this.#config);
     if (why !== undefined) throw EksClusterUnavailable(aws, why);
     return found;
   }
@@ -129,9 +128,4 @@ interface Opened extends Pick<EksQuestion, 'aws' | 'moved'> {
 
 function isSame(a: EksClusterAccess, b: EksClusterAccess): boolean {
   return a.endpoint === b.endpoint && a.certificateAuthority === b.certificateAuthority;
-}
-
-function isLoopback(endpoint: string): boolean {
-  const host = URL.parse(endpoint)?.hostname ?? '';
-  return host === '[::1]' || host.startsWith('127.');
 }

@@ -10,8 +10,8 @@ export interface AwsRequest extends Asked {
   readonly region: string;
   /** `https://host` of the service, without a path. */
   readonly endpoint: string;
-  readonly method: 'GET' | 'POST';
-  /** Of letters, digits, `-`, `_` and `/`, which mean themselves in a path. */
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** As it is sent: what does not mean itself in a path is encoded. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;

@@ -7,7 +7,7 @@ test.each([
   ['https://0123ABCD.eks.us-gov-west-1.amazonaws.com', 'us-gov-west-1'],
   ['https://0123ABCD.eu-west-1.api.aws', 'eu-west-1'],
 ])('%s is an API server of EKS in %s', (endpoint, region) => {
-  expect(whyNoEksEndpoint(endpoint, region)).toBeUndefined();
+  expect(whyNoEksEndpoint(endpoint, region, { allowLoopback: false })).toBeUndefined();
 });
 
 test.each([
@@ -22,6 +22,14 @@ test.each([
   ['a user', 'https://a:b@0123.gr7.eu-west-1.eks.amazonaws.com'],
   ['another service of AWS', 'https://bucket.s3.eu-west-1.amazonaws.com'],
   ['no address', ''],
+  ['this machine without TLS', 'http://127.0.0.1:6443'],
 ])('an API server of EKS is not at %s (D-05)', (_, endpoint) => {
-  expect(whyNoEksEndpoint(endpoint, 'eu-west-1')).toContain('its endpoint');
+  expect(whyNoEksEndpoint(endpoint, 'eu-west-1', { allowLoopback: true })).toContain('its endpoint');
+});
+
+test('an API server of EKS is on this machine only where that is allowed', () => {
+  const why = (allowLoopback: boolean) =>
+    whyNoEksEndpoint('https://127.0.0.1:6443', 'eu-west-1', { allowLoopback });
+  expect(why(true)).toBeUndefined();
+  expect(why(false)).toContain('its endpoint');
 });

@@ -2,11 +2,17 @@ import { stsHostOf } from '../sts-hosts.ts';
 
 /**
  * Why an address is not that of an API server of EKS in a region; undefined where it is. Whoever could answer in place of EKS must
- * not be able to send credentials elsewhere, so only names that belong to AWS will do
+ * not be able to send credentials elsewhere, so only names that belong to AWS will do, and where that is allowed
+ * any port of this machine
  * (https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html).
  */
-export function whyNoEksEndpoint(endpoint: string, region: string): string | undefined {
+export function whyNoEksEndpoint(
+  endpoint: string,
+  region: string,
+  { allowLoopback }: { readonly allowLoopback: boolean },
+): string | undefined {
   const url = URL.parse(endpoint);
+  if (allowLoopback && url && isLoopback(url)) return undefined;
   const sts = stsHostOf(region);
   if (!url || !sts) return `its endpoint ${shown(endpoint)} is no address in ${region}`;
   const isPlain = url.protocol === 'https:' && url.username === '' && url.port === '' && url.search === '';
@@ -14,6 +20,10 @@ export function whyNoEksEndpoint(endpoint: string, region: string): string | und
   const inRegion = [`.${region}.eks.${suffix}`, `.eks.${region}.${suffix}`, `.${region}.api.aws`];
   const isOfAws = inRegion.some((end) => url.hostname.endsWith(end));
   return isPlain && isOfAws ? undefined : `its endpoint ${shown(endpoint)} is not one of EKS in ${region}`;
+}
+
+function isLoopback({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' && (hostname === '[::1]' || hostname.startsWith('127.'));
 }
 
 function shown(endpoint: string): string {

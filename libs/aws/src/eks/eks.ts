@@ -4,6 +4,7 @@ import { AwsCredentialsExpired, AwsMalformed, AwsNotFound } from '../call/refusa
 import { type ActingAs, openIdentities } from '../identity/identities.ts';
 import type { CallerIdentity } from '../identity/caller-identity.ts';
 import type { Environment } from '../region.ts';
+import { accessEntries, type EksAccessEntries } from './access-entries.ts';
 import { eksEndpoint } from './eks-endpoint.ts';
 import {
   type EksClusterAccess,
@@ -33,6 +34,7 @@ export interface Eks extends AsyncDisposable {
   describeCluster(as: EksAs, name: string, asking?: Asking): Promise<EksClusterFacts | undefined>;
   /** Where its API server is, or why that cannot be told; undefined when there is no such cluster. */
   accessTo(as: EksAs, name: string, asking?: Asking): Promise<EksClusterAccess | string | undefined>;
+  readonly access: EksAccessEntries;
   /** A bearer token for its API server. Nothing is sent but for credentials, where a role is assumed. */
   token(as: EksAs, name: string): Promise<EksToken>;
 }
@@ -59,12 +61,13 @@ export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
 
   const ask = async (as: EksAs, question: Question, { signal }: Asking): Promise<unknown> => {
     const request = {
-      ...question,
       where: `${as.account}/${as.region}`,
       service: 'eks',
       region: as.region,
       endpoint: eksEndpoint(env, as.region),
       method: 'GET',
+      ...question,
+      ...(question.body === undefined ? {} : { headers: { 'content-type': 'application/json' } }),
       signal,
     } as const;
     try {
@@ -77,18 +80,8 @@ export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
     }
   };
 
-  const describe = async (as: EksAs, name: string, { signal }: Asking) => {
-    const action = 'eks:DescribeCluster';
-    try {
-      const answer = await ask(as, { action, path: `/clusters/${name}` }, { signal });
-      const facts = readCluster(answer, { name, account: as.account, region: as.region });
-      if (typeof facts === 'string') throw AwsMalformed(action, `${as.account}/${as.region}`, facts);
-      return { answer, facts };
-    } catch (error) {
-      if (AwsNotFound.is(error)) return undefined;
-      throw error;
-    }
-  };
+  const describe = (as: EksAs, name: string, asking: Asking) =>
+    described(as, name, (question) => ask(as, question, asking));
 
   return {
     who: (as) => identities.who(as),
@@ -106,6 +99,7 @@ export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
       const found = await describe(as, name, asking);
       return found && readAccess(found.answer);
     },
+    access: accessEntries((as, question) => ask(as, question, {})),
     async token(as, name) {
       return signEksToken({ cluster: name, region: as.region }, await identities.credentials(as), clock);
     },
@@ -113,8 +107,25 @@ export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
   };
 }
 
+/** A cluster as EKS describes it, in an answer that is about it; undefined when there is none. */
+async function described(as: EksAs, name: string, ask: (question: Question) => Promise<unknown>) {
+  const action = 'eks:DescribeCluster';
+  try {
+    const answer = await ask({ action, path: `/clusters/${name}` });
+    const facts = readCluster(answer, { name, account: as.account, region: as.region });
+    if (typeof facts === 'string') throw AwsMalformed(action, `${as.account}/${as.region}`, facts);
+    return { answer, facts };
+  } catch (error) {
+    if (AwsNotFound.is(error)) return undefined;
+    throw error;
+  }
+}
+
 interface Question {
   readonly action: string;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
+  /** GET where absent. */
+  readonly method?: 'POST' | 'DELETE' | 'GET';
+  readonly body?: string;
 }

@@ -17,6 +17,8 @@ export interface EksClusterAccess {
   readonly endpoint: string;
   /** Certificates of its authority, PEM. */
   readonly certificateAuthority: string;
+  /** `API`, `API_AND_CONFIG_MAP` or `CONFIG_MAP`; the last where EKS does not say. */
+  readonly authenticationMode: string;
 }
 
 const maxCertificateLength = 64 * 1024;
@@ -55,13 +57,18 @@ export function readCluster(
 export function readAccess(answer: unknown): EksClusterAccess | string {
   const cluster = isPlainObject(answer) ? answer['cluster'] : undefined;
   if (!isPlainObject(cluster)) return 'EKS describes no cluster';
-  const { endpoint, certificateAuthority, status } = cluster;
+  const { endpoint, certificateAuthority, accessConfig, status } = cluster;
+  const mode = isPlainObject(accessConfig) ? accessConfig['authenticationMode'] : undefined;
   const data = isPlainObject(certificateAuthority) ? certificateAuthority['data'] : undefined;
   if (typeof endpoint !== 'string' || typeof data !== 'string' || data.length > maxCertificateLength)
     return `it has no endpoint at this time, its status is ${String(status).slice(0, 40)}`;
   const pem = Buffer.from(data, 'base64').toString('latin1');
   return pem.includes('-----BEGIN CERTIFICATE-----')
-    ? { endpoint, certificateAuthority: pem }
+    ? {
+        endpoint,
+        certificateAuthority: pem,
+        authenticationMode: typeof mode === 'string' ? mode : 'CONFIG_MAP',
+      }
     : 'EKS tells no certificate of its authority';
 }
 

@@ -1,4 +1,5 @@
 import type { AwsPrincipal } from './accounts.ts';
+import { AccessEntries } from './eks-access.ts';
 import type { Misbehaviour } from './misbehaviour.ts';
 
 /** An account in a region. */
@@ -22,7 +23,7 @@ export interface EksCluster {
 
 /** A request that EKS got, and how it would have answered. */
 export interface EksCall extends EksPlace {
-  /** `ListClusters`, `DescribeCluster`; empty where the signature was not believed. */
+  /** `ListClusters`, `DescribeCluster`, `CreateAccessEntry`, …; empty where the signature was not believed. */
   readonly action: string;
   readonly cluster?: string | undefined;
   readonly status: number;
@@ -34,6 +35,7 @@ export interface EksCall extends EksPlace {
 export class EksState {
   /** Every request so far. */
   readonly calls: EksCall[] = [];
+  readonly access = new AccessEntries();
   /** `<account>/<region>` of regions that their account has switched off. */
   readonly disabledRegions = new Set<string>();
   /** Pages are no longer than this, whatever is asked for; AWS's are no longer than 100. */
@@ -43,6 +45,8 @@ export class EksState {
     () => false;
   /** How a request is answered instead of rightly, if it is. */
   misbehave: (call: EksCall) => Misbehaviour | undefined = () => undefined;
+  /** Whether what is answered wrongly is not done either. */
+  loses = false;
   readonly #clusters = new Map<string, Map<string, EksCluster>>();
 
   /** Makes a cluster, or changes it. */

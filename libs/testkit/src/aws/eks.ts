@@ -1,4 +1,5 @@
 import type { AwsAccounts, AwsPrincipal } from './accounts.ts';
+import { accessAction, answerAccess } from './eks-access.ts';
 import type { EksCluster, EksPlace, EksState } from './eks-state.ts';
 import { type SignedRequest, verifySignature } from './signature.ts';
 
@@ -14,6 +15,9 @@ interface Question extends EksPlace {
   readonly action: string;
   readonly cluster: string | undefined;
   readonly query: URLSearchParams;
+  /** In the path of what is about an access entry. */
+  readonly principalArn?: string;
+  readonly body?: Readonly<Record<string, unknown>>;
 }
 
 interface EksDeps {
@@ -53,23 +57,31 @@ export function answerAsEks(request: SignedRequest, { eks, accounts, clock }: Ek
   const by = accounts.ownerOf(signer);
   const question = questionOf(request, { account: by.account, region });
   const reply = question
-    ? answer(question, by, eks)
+    ? answer(question, by, { eks, accounts })
     : refusal(404, 'UnknownOperationException', 'there is no such operation here');
   const { action = '', cluster } = question ?? {};
   eks.calls.push({ action, account: by.account, region, cluster, status: reply.status, by: by.arn });
   return reply;
 }
 
-function questionOf({ method, target }: SignedRequest, place: EksPlace): Question | undefined {
+function questionOf({ method, target, body }: SignedRequest, place: EksPlace): Question | undefined {
   const { pathname, searchParams: query } = new URL(target, 'http://eks');
   const [, root, name, ...rest] = pathname.split('/');
-  if (method !== 'GET' || root !== 'clusters' || rest.length > 0) return undefined;
+  if (root === 'clusters' && name !== undefined && rest.length > 0) {
+    const access = accessAction(method, rest);
+    return access && { ...place, ...access, cluster: name, query, body: body === '' ? {} : JSON.parse(body) };
+  }
+  if (method !== 'GET' || root !== 'clusters') return undefined;
   if (name === undefined) return { ...place, action: 'ListClusters', cluster: undefined, query };
   return { ...place, action: 'DescribeCluster', cluster: decodeURIComponent(name), query };
 }
 
-function answer(question: Question, by: AwsPrincipal, eks: EksState): EksReply {
-  const { action, account, region, cluster } = question;
+function answer(
+  question: Question,
+  by: AwsPrincipal,
+  { eks, accounts }: Pick<EksDeps, 'eks' | 'accounts'>,
+): EksReply {
+  const { action, account, region, cluster, principalArn = '', body } = question;
   if (eks.disabledRegions.has(`${account}/${region}`))
     return refusal(
       403,
@@ -80,6 +92,12 @@ function answer(question: Question, by: AwsPrincipal, eks: EksState): EksReply {
     const on = `arn:aws:eks:${region}:${account}:cluster/${cluster ?? '*'}`;
     const message = `User: ${by.arn} is not authorized to perform: eks:${action} on resource: ${on}`;
     return refusal(403, 'AccessDeniedException', message);
+  }
+  if (eks.loses && eks.misbehave({ ...question, status: 500, by: by.arn }))
+    return refusal(500, 'ServerException', 'this was not done');
+  if (cluster !== undefined && body) {
+    const told = answerAccess({ account, region, cluster, action, principalArn, body }, eks, accounts);
+    return 'body' in told ? ok(told.body) : refusal(told.status, told.code, told.message);
   }
   return cluster === undefined ? list(question, eks) : describe(question, cluster, eks);
 }

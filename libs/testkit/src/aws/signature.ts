@@ -110,7 +110,7 @@ interface ToSign extends Pick<Claim, 'date' | 'signedHeaders'> {
 
 function signatureOf(request: SignableRequest, { url, date, signedHeaders, key, scope }: ToSign): string {
   const name = `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
-  const digest = sha256(canonical(request, url, signedHeaders));
+  const digest = sha256(canonical(request, { url, signedHeaders, scope }));
   const toSign = ['AWS4-HMAC-SHA256', date, name, digest].join('\n');
   return hmac(signingKey(key, scope), toSign).toString('hex');
 }
@@ -163,17 +163,16 @@ function areRequiredHeadersSigned(headers: SignedRequest['headers'], signed: rea
 
 function canonical(
   { method, headers, body }: SignableRequest,
-  url: URL,
-  signedHeaders: readonly string[],
+  { url, signedHeaders, scope }: Pick<ToSign, 'url' | 'signedHeaders' | 'scope'>,
 ): string {
   const query = [...url.searchParams]
     .filter(([name]) => name !== 'X-Amz-Signature')
     .map((pair) => pair.map(encode).join('='))
     .toSorted();
   const lines = signedHeaders.map((name) => `${name}:${(headers[name] ?? '').trim().replace(/ +/g, ' ')}\n`);
-  return [method, url.pathname, query.join('&'), lines.join(''), signedHeaders.join(';'), sha256(body)].join(
-    '\n',
-  );
+  // Every service but S3 takes the path that was sent, and encodes it once more.
+  const path = scope.service === 's3' ? url.pathname : url.pathname.split('/').map(encode).join('/');
+  return [method, path, query.join('&'), lines.join(''), signedHeaders.join(';'), sha256(body)].join('\n');
 }
 
 function signingKey({ secretAccessKey }: IssuedKey, { day, region, service }: Scope): Buffer {
