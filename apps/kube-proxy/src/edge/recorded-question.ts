@@ -54,16 +54,6 @@ export function recordedUserAgent(userAgent: string): string {
     .replaceAll(/[^\x20-\x7e]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-const shortestCut = 13;
-
-/**
- * The same text in one piece. What is cut out of a longer one, as segments of a path are, V8 keeps as a view of it, and a record
- * with one of them takes four times as long to be made into JSON.
- */
-export function inOnePiece(text: string): string {
-  return text.length < shortestCut ? text : Buffer.from(text, 'utf8').toString('utf8');
-}
-
 function bounded(names: readonly string[]): string[] {
   return names.slice(0, maxGroups).map((name) => name.slice(0, maxNameCharacters));
 }

@@ -8,9 +8,10 @@ import {
 } from '@postern/contracts';
 import type { AppError, Clock } from '@postern/core';
 import { ClientLeft } from '../forward/answers.ts';
-import { AuditUnavailable, type FactLog } from '../facts/fact-log.ts';
+import { AuditUnavailable, type EncodedFact, type FactLog } from '../facts/fact-log.ts';
 import { firstValue } from '../request/query.ts';
 import type { RequestInfo } from '../request/request-info.ts';
+import { recordText } from './record-text.ts';
 import type { RequestRecord } from './request-record.ts';
 
 export interface RequestAuditDeps {
@@ -48,11 +49,7 @@ export class RequestAudit {
     const mayChange = isUpgrade || (record.info !== undefined && !isRead(record.info));
     if (!record.isAudited || !mayChange) return undefined;
     const { facts, edge } = this.#deps;
-    return facts.promise(
-      KubeRequestAudited.unchecked(record.data(edge, 'unknown')),
-      record.at,
-      record.requestId,
-    );
+    return facts.promise(encoded(record.data(edge, 'unknown')), record.at, record.requestId);
   }
 
   /** Something long-lived began: that is recorded now, and its end is promised. */
@@ -80,7 +77,7 @@ export class RequestAudit {
   tell(record: RequestRecord): void {
     if (!record.isAudited) return;
     const { facts, edge } = this.#deps;
-    facts.add(KubeRequestAudited.unchecked(record.data(edge)), record.at, record.requestId);
+    facts.add(encoded(record.data(edge)), record.at, record.requestId);
   }
 
   #ending(record: RequestRecord, ending: Ending): NewEvent<string, object> {
@@ -100,6 +97,10 @@ export class RequestAudit {
     const container = firstValue(info?.query ?? [], 'container') ?? '';
     return KubeSessionEnded({ ...common, sessionId: requestId, pod: name, container: bounded(container) });
   }
+}
+
+function encoded(data: DataOf<typeof KubeRequestAudited>): EncodedFact {
+  return { type: KubeRequestAudited.type, v: KubeRequestAudited.v, json: recordText(data) };
 }
 
 function endIdOf({ requestId }: RequestRecord): string {
