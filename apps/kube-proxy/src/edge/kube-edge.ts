@@ -22,9 +22,8 @@ import { type ClientHeaders, InvalidHeaders, readClientHeaders } from '../reques
 import type { Decisions } from '../request/decisions.ts';
 import { readAskedImpersonation } from '../request/impersonate.ts';
 import { maxObjectBytes, readBody } from '../request/object-identity.ts';
-import { type RequestInfo, requestInfoOf, switchesProtocols } from '../request/request-info.ts';
-import { selectCluster } from '../request/select-cluster.ts';
-import { parseTarget } from '../request/target.ts';
+import { readTarget } from '../request/read-target.ts';
+import { type RequestInfo, switchesProtocols } from '../request/request-info.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
 import type { OpenRequests } from '../streams/open-requests.ts';
 import type { Recordings } from '../recording/recordings.ts';
@@ -159,10 +158,11 @@ export class KubeEdge {
   ): Incoming {
     const { clock, clusterName, clusterNamed, rates } = this.#deps;
     const principal = authenticateUser(exchange.peer, clock());
-    const { teleportCluster, kubeCluster, target } = selectCluster(parseTarget(exchange.target));
+    const asked = readTarget(exchange.method, exchange.target);
+    const { teleportCluster, kubeCluster } = asked;
     record.about(principal, kubeCluster);
     rates.take(userNameOf(principal)!);
-    const info = requestInfoOf(exchange.method, target);
+    const { info } = asked;
     record.info = info;
     this.#deps.audit.admit(record);
     const headers = readClientHeaders(exchange.rawHeaders);

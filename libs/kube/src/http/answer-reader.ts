@@ -24,7 +24,8 @@ export interface AnswerEvents {
 
 const maxHeadBytes = 65_536;
 const maxInformational = 8;
-const statusLine = /^HTTP\/1\.1 ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const statusLine = /^HTTP\/1\.1 [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const statusAt = 'HTTP/1.1 '.length;
 
 type State = 'head' | 'length' | 'close' | 'chunked' | 'done';
 
@@ -103,8 +104,9 @@ export class AnswerReader {
   #begin(head: string): void {
     if (!isHeadText(head)) throw MalformedAnswer('its head has control characters');
     const first = head.indexOf('\r\n');
-    const status = Number(statusLine.exec(first < 0 ? head : head.slice(0, first))?.[1]);
-    if (!(status >= 100)) throw MalformedAnswer('it does not begin with a status');
+    if (!statusLine.test(first < 0 ? head : head.slice(0, first)))
+      throw MalformedAnswer('it does not begin with a status');
+    const status = Number(head.slice(statusAt, statusAt + 3));
     const headers = readFields(head, first);
     if (status < 200 && status !== 101) {
       this.#informational += 1;

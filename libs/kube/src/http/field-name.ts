@@ -14,11 +14,10 @@ export function fieldName(raw: string): string | undefined {
   return name;
 }
 
-/** What no head may have in it (RFC 9110, 5.5): control characters, and line ends of half a kind. */
-// oxlint-disable-next-line no-control-regex -- they are what is looked for
-const notInHead = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|[^\r]\n/;
+/** Lines without control characters, each of which but the last ends with CR LF (RFC 9110, 5.5). */
+const lines = /^(?:[\t\x20-\x7e\x80-\xff]*\r\n)*[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Whether a head, without the empty line that ends it, is made of nothing but lines that end with CR LF. */
 export function isHeadText(text: string): boolean {
-  return !notInHead.test(text);
+  return lines.test(text);
 }
