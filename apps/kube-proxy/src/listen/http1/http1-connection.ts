@@ -124,8 +124,9 @@ export class Http1Connection implements RequestEvents, AnswerWay, BodySource {
   write(text: string, bytes?: Buffer): boolean {
     const socket = this.#socket;
     if (!bytes) return socket.write(text, 'latin1');
+    if (text === '') return socket.write(bytes);
     socket.cork();
-    if (text !== '') socket.write(text, 'latin1');
+    socket.write(text, 'latin1');
     const hasRoom = socket.write(bytes);
     socket.uncork();
     return hasRoom;
