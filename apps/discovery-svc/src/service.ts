@@ -3,7 +3,7 @@ import { startHeartbeat } from '@postern/agent';
 import { openEks } from '@postern/aws';
 import { type Bus, openView, type View } from '@postern/bus';
 import type { DiscoverySection } from '@postern/config';
-import { everything, type PublicResource } from '@postern/contracts';
+import { type DiscoveryShare, everything, type PublicResource } from '@postern/contracts';
 import type { Clock } from '@postern/core';
 import type { Readiness } from '@postern/http';
 import type { Telemetry } from '@postern/telemetry';
@@ -89,6 +89,7 @@ export function discoveryService(
     identity: { agentId },
     hostname: hostname(),
     services: ['Discovery'],
+    discovery: () => shareOf(section.discoveryGroup, scanning?.sources() ?? []),
     intervalMs: heartbeatIntervalMs,
     telemetry,
     clock,
@@ -112,6 +113,16 @@ function groupOptions(
   current: () => EffectiveMatchers,
 ): Parameters<typeof scanGroup>[1] {
   return { group, pollIntervalMs, matchers: () => current().matchers };
+}
+
+const toldSources = 100;
+
+function shareOf(group: string, sources: readonly string[]): DiscoveryShare {
+  return {
+    group: group.slice(0, 253).toWellFormed(),
+    sources: sources.slice(0, toldSources),
+    total: sources.length,
+  };
 }
 
 function resourcesOf(view: View): PublicResource[] {

@@ -1,4 +1,4 @@
-import type { RecordedSessionHead, ServedCluster } from '@postern/contracts';
+import type { DiscoveryShare, RecordedSessionHead, ServedCluster } from '@postern/contracts';
 import type { ColumnType, Generated } from 'kysely';
 
 export type Presence = 'online' | 'offline';
@@ -24,6 +24,7 @@ export interface AgentTable {
   clock_offset_ms: number | null;
   last_error: string | null;
   last_error_at: Date | null;
+  discovery: JsonColumn<DiscoveryShare | null>;
 }
 
 interface ServedReportTable {

@@ -73,6 +73,9 @@ describe('an agent', () => {
     const { clockOffsetMs } = (await shown('shown.1')).agent;
     expect(clockOffsetMs).toBeGreaterThan(30_000);
     expect(clockOffsetMs).toBeLessThanOrEqual(60_000);
+    const discovery = { group: 'prod', sources: ['eks/111111111111/eu-west-1/0a1b'], total: 1 };
+    agent.beat({ discovery });
+    await eventually(async () => (await shown('shown.1')).agent.discovery).toEqual(discovery);
     agent.restart();
     agent.beat();
     await eventually(async () => (await shown('shown.1')).agent.lastError).toBeUndefined();

@@ -31,6 +31,8 @@ export interface HeartbeatOptions {
   readonly services: readonly string[];
   readonly intervalMs: number;
   readonly servedReport?: () => ServedNow;
+  /** What a Discovery Service looks at. */
+  readonly discovery?: () => NonNullable<Heartbeat['discovery']>;
   readonly telemetry: Pick<Telemetry, 'log' | 'lastError'>;
   readonly clock?: Clock;
 }
@@ -69,7 +71,7 @@ interface Beats {
 }
 
 function beats(options: HeartbeatOptions): Beats {
-  const { bus, identity, hostname, services, intervalMs, servedReport, telemetry } = options;
+  const { bus, identity, hostname, services, intervalMs, servedReport, discovery, telemetry } = options;
   const { clock = systemClock } = options;
   const { agentId } = identity;
   const run = { run: randomUUID(), startedAt: clock().toISOString() };
@@ -88,6 +90,7 @@ function beats(options: HeartbeatOptions): Beats {
       servedRevision,
       sentAt: clock().toISOString(),
       ...(lastError ? { lastError: toldError(lastError) } : {}),
+      ...(discovery ? { discovery: discovery() } : {}),
     };
     attempt(options, () => bus.publish(agentSubjects.heartbeat(agentId), body));
   };

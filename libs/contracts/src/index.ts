@@ -6,6 +6,7 @@ export {
   EdgeBeat,
   EdgeTunnels,
   Goodbye,
+  DiscoveryShare,
   Heartbeat,
   Ping,
   Pong,

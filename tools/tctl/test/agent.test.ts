@@ -26,6 +26,7 @@ const agent = {
   startedAt: '2026-11-28T11:00:00.000Z',
   clockOffsetMs: -12_400,
   lastError: { at: '2026-11-28T11:30:00.000Z', message: 'a cluster cannot be reached' },
+  discovery: { group: 'prod', sources: ['eks/111111111111/eu-west-1/0a1b'], total: 1 },
 };
 const cluster = {
   name: 'prod',
@@ -53,6 +54,8 @@ describe('tctl inventory show', () => {
         'Last seen:     2026-11-28T12:00:05.000Z',
         'Clock:         12 s behind',
         'Last error:    2026-11-28T11:30:00.000Z a cluster cannot be reached',
+        'Group:         prod',
+        'Looks at:      eks/111111111111/eu-west-1/0a1b',
         '',
         'Kube Cluster Reachable Condition Message',
         '------------ --------- --------- ----------------------',

@@ -36,6 +36,8 @@ export interface ScanGroupOptions {
 export interface ScanGroup extends AsyncDisposable {
   /** Takes changed matchers up at once. */
   matchersChanged(): void;
+  /** What is looked at, as it was when that was last worked out. */
+  sources(): readonly string[];
 }
 
 /** What is kept of a scan, for people: how much it saw, and what kept it from seeing all. */
@@ -50,6 +52,7 @@ export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanG
   const { group, pollIntervalMs: slotMs, matchers } = options;
   const paces = new Map<string, Pace>();
   let told = '';
+  let sources: readonly string[] = [];
 
   const resolve = async (): Promise<ResolvedSources> => {
     const resolved = await resolveSources(matchers(), deps.eks);
@@ -58,6 +61,7 @@ export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanG
       for (const fields of resolved.unresolved)
         telemetry.log.warn('a matcher cannot be scanned', { ...fields });
     told = text;
+    sources = [...resolved.byTask.keys()];
     return resolved;
   };
 
@@ -82,6 +86,7 @@ export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanG
   });
   return {
     matchersChanged: () => member.offerNow(),
+    sources: () => sources,
     [Symbol.asyncDispose]: () => member[Symbol.asyncDispose](),
   };
 }

@@ -20,9 +20,10 @@ export function agentIdOf(subject: string): string {
 
 export function readHeartbeat(subject: string, body: unknown, now: Date): Reading<Heartbeat> {
   if (!isHeartbeat.Check(body)) return { refused: 'malformed' };
-  const { run, startedAt, version, hostname, services, intervalMs, sentAt, lastError } = body;
+  const { run, startedAt, version, hostname, services, intervalMs, sentAt, lastError, discovery } = body;
   const isSane =
     [run, version, hostname, ...services].every(isStorable) &&
+    (discovery === undefined || [discovery.group, ...discovery.sources].every(isStorable)) &&
     services.length <= 16 &&
     services.every((service) => /^[A-Za-z]{1,40}$/.test(service)) &&
     intervalMs <= maxIntervalMs &&

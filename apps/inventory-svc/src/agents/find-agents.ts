@@ -48,7 +48,7 @@ export function remembered(db: Kysely<InventoryDb>, { since, onlineOnly }: Agent
 }
 
 function viewOf(row: Selectable<AgentTable>): AgentView {
-  const { clock_offset_ms: clockOffsetMs, last_error: message, last_error_at: at } = row;
+  const { clock_offset_ms: clockOffsetMs, last_error: message, last_error_at: at, discovery } = row;
   return {
     agentId: row.agent_id,
     hostname: row.hostname,
@@ -60,5 +60,6 @@ function viewOf(row: Selectable<AgentTable>): AgentView {
     startedAt: row.started_at.toISOString(),
     ...(clockOffsetMs === null ? {} : { clockOffsetMs }),
     ...(message === null || at === null ? {} : { lastError: { at: at.toISOString(), message } }),
+    ...(discovery === null ? {} : { discovery }),
   };
 }

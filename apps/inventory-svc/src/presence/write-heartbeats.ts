@@ -39,20 +39,22 @@ async function writeBatch(db: Kysely<InventoryDb>, batch: readonly SeenHeartbeat
   const column = <T>(pick: (heartbeat: SeenHeartbeat) => T): T[] => batch.map(pick);
   const { rows } = await sql<NotedRow>`
     with written as (
-      insert into agent as a (agent_id, run, started_at, sequence, interval_ms, last_seen, version, hostname, services, served_revision, clock_offset_ms, last_error, last_error_at)
-      select agent_id, run, started_at, sequence, interval_ms, last_seen, version, hostname, string_to_array(services, ','), served_revision, clock_offset_ms, last_error, last_error_at
+      insert into agent as a (agent_id, run, started_at, sequence, interval_ms, last_seen, version, hostname, services, served_revision, clock_offset_ms, last_error, last_error_at, discovery)
+      select agent_id, run, started_at, sequence, interval_ms, last_seen, version, hostname, string_to_array(services, ','), served_revision, clock_offset_ms, last_error, last_error_at, discovery
       from unnest(
         ${column((h) => h.agentId)}::text[], ${column((h) => h.run)}::text[], ${column((h) => h.startedAt)}::timestamptz[],
         ${column((h) => h.sequence)}::bigint[], ${column((h) => h.intervalMs)}::int[], ${column((h) => h.at)}::timestamptz[],
         ${column((h) => h.version)}::text[], ${column((h) => h.hostname)}::text[], ${column((h) => h.services.join(','))}::text[],
         ${column((h) => h.servedRevision)}::bigint[], ${column(clockOffsetMs)}::bigint[],
-        ${column((h) => h.lastError?.message ?? null)}::text[], ${column((h) => h.lastError?.at ?? null)}::timestamptz[]
-      ) as t(agent_id, run, started_at, sequence, interval_ms, last_seen, version, hostname, services, served_revision, clock_offset_ms, last_error, last_error_at)
+        ${column((h) => h.lastError?.message ?? null)}::text[], ${column((h) => h.lastError?.at ?? null)}::timestamptz[],
+        ${column((h) => (h.discovery ? JSON.stringify(h.discovery) : null))}::jsonb[]
+      ) as t(agent_id, run, started_at, sequence, interval_ms, last_seen, version, hostname, services, served_revision, clock_offset_ms, last_error, last_error_at, discovery)
       on conflict (agent_id) do update set
         run = excluded.run, started_at = excluded.started_at, sequence = excluded.sequence, interval_ms = excluded.interval_ms,
         last_seen = greatest(excluded.last_seen, a.last_seen), version = excluded.version, hostname = excluded.hostname,
         services = excluded.services, served_revision = excluded.served_revision,
-        clock_offset_ms = excluded.clock_offset_ms, last_error = excluded.last_error, last_error_at = excluded.last_error_at
+        clock_offset_ms = excluded.clock_offset_ms, last_error = excluded.last_error, last_error_at = excluded.last_error_at,
+        discovery = excluded.discovery
       where (excluded.started_at, excluded.sequence) >= (a.started_at, a.sequence)
         or excluded.last_seen > a.last_seen + 3 * a.interval_ms * interval '1 ms'
       returning agent_id, run, served_revision, presence, left_run, left_at, last_seen

@@ -43,6 +43,16 @@ export const ServedReport = Type.Object({
 });
 export type ServedReport = Static<typeof ServedReport>;
 
+/** What a member of a discovery group looks at. */
+export const DiscoveryShare = Type.Object({
+  group: Type.String({ maxLength: 253 }),
+  /** As `eks/<account>/<region>/<matcher>`; of a long list the first ones. */
+  sources: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 100 }),
+  /** How many there are. */
+  total: Type.Integer({ minimum: 0 }),
+});
+export type DiscoveryShare = Static<typeof DiscoveryShare>;
+
 /** Sent every heartbeat interval. A row, not an event. */
 export const Heartbeat = Type.Object({
   agentId: Type.String(),
@@ -62,6 +72,8 @@ export const Heartbeat = Type.Object({
   sentAt: Type.Optional(Type.String({ maxLength: 40 })),
   /** What it last logged as a warning or an error in this run. */
   lastError: Type.Optional(Type.Object({ at: Type.String({ maxLength: 40 }), message: Type.String() })),
+  /** Of a Discovery Service. */
+  discovery: Type.Optional(DiscoveryShare),
 });
 export type Heartbeat = Static<typeof Heartbeat>;
 

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { ClusterCondition, ClusterHealth } from '../bus/messages.ts';
+import { ClusterCondition, ClusterHealth, DiscoveryShare } from '../bus/messages.ts';
 
 /** One joined process, as `tctl inventory ls` shows it. */
 export const AgentView = Type.Object({
@@ -17,6 +17,8 @@ export const AgentView = Type.Object({
   clockOffsetMs: Type.Optional(Type.Integer()),
   /** What it last logged as a warning or an error since it began. */
   lastError: Type.Optional(Type.Object({ at: Type.String(), message: Type.String() })),
+  /** What it looks at, as a member of a discovery group. */
+  discovery: Type.Optional(DiscoveryShare),
 });
 export type AgentView = Static<typeof AgentView>;
 

@@ -33,7 +33,7 @@ export const inventoryShow = command({
 
 function factsOf(agent: Agent): (readonly [string, string])[] {
   const { agentId, hostname, services, version, upgrader, presence, startedAt, lastSeen } = agent;
-  const { clockOffsetMs, lastError } = agent;
+  const { clockOffsetMs, lastError, discovery } = agent;
   return [
     ['Server ID', agentId],
     ['Hostname', hostname],
@@ -45,5 +45,21 @@ function factsOf(agent: Agent): (readonly [string, string])[] {
     ['Last seen', lastSeen],
     ['Clock', clockOffsetMs === undefined ? 'unknown' : clockOffsetText(clockOffsetMs)],
     ['Last error', lastError ? `${lastError.at} ${lastError.message}` : 'none'],
+    ...(discovery ? discoveryFacts(discovery) : []),
+  ];
+}
+
+const shownSources = 20;
+
+function discoveryFacts({
+  group,
+  sources,
+  total,
+}: NonNullable<Agent['discovery']>): (readonly [string, string])[] {
+  const shown = sources.slice(0, shownSources).join(', ');
+  const more = total > shownSources ? ` and ${total - shownSources} more` : '';
+  return [
+    ['Group', group],
+    ['Looks at', total === 0 ? 'nothing' : `${shown}${more}`],
   ];
 }
