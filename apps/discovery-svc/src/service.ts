@@ -63,12 +63,8 @@ export function discoveryService(
     current = next;
     scanning?.matchersChanged();
   };
-  const view: View = openView(bus, {
-    agentId,
-    selector: discoverySelector,
-    clock,
-    onChange: () => update(view),
-  });
+  const onChange = () => update(view);
+  const view: View = openView(bus, { agentId, selector: discoverySelector, clock, onChange });
   const begin = async () => {
     await view.ready;
     isComplete = true;
@@ -78,7 +74,7 @@ export function discoveryService(
     if (section.discoveryGroup === '') telemetry.log.warn('nothing is scanned: set discovery_group');
     else
       scanning = scanGroup(
-        { bus, agentId, eks, telemetry, clock },
+        { ...deps, eks },
         groupOptions(section, () => current),
       );
     readiness?.setReady(true);

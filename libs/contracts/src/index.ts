@@ -1,29 +1,5 @@
 export { apiFront, type ApiService } from './api-routes.ts';
-export {
-  ClusterHealth,
-  FactBatch,
-  FactMessage,
-  EdgeBeat,
-  EdgeTunnels,
-  Goodbye,
-  DiscoveryShare,
-  Heartbeat,
-  Ping,
-  Pong,
-  OpenViewReply,
-  OpenViewRequest,
-  RoutesReply,
-  ClusterCondition,
-  ServedCluster,
-  unknownCondition,
-  ServedReport,
-  SnapshotPage,
-  SnapshotRequest,
-  ViewEntry,
-  ViewKeyReply,
-  ViewKeyRequest,
-  ViewProof,
-} from './bus/messages.ts';
+export * from './bus/messages.ts';
 export { sealEpochOf } from './bus/seal-epoch.ts';
 export {
   type DataOf,
