@@ -4,4 +4,5 @@ import { discoveryConfig } from './config.ts';
 import { startDiscoverySvc } from './start.ts';
 
 await using service = await startDiscoverySvc(readConfig(discoveryConfig, process.env));
-service.log.info('discovery-svc is stopping', { signal: await untilSignalled() });
+const signal = await Promise.race([untilSignalled(), service.ended]);
+service.log.info('discovery-svc is stopping', { signal });

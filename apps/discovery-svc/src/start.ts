@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
-import { type BesideOthers, joinProcess } from '@postern/agent';
+import { type Beginning, type BesideOthers, joinProcess, keepService } from '@postern/agent';
 import { selectorHash } from '@postern/contracts';
 import { systemClock } from '@postern/core';
-import { diagServer, Readiness } from '@postern/http';
-import { type Logger, startTelemetry } from '@postern/telemetry';
+import { diagServer, LatestReadiness } from '@postern/http';
+import { type Logger, startTelemetry, type Telemetry } from '@postern/telemetry';
+import type { DiscoverySection } from '@postern/config';
 import { awsEnvironmentOf, type DiscoveryConfig } from './config.ts';
 import { readSection } from './read-section.ts';
 import { discoverySelector, discoveryService } from './service.ts';
@@ -14,6 +15,16 @@ const clock = systemClock;
 export interface RunningDiscoverySvc extends AsyncDisposable {
   readonly diagUrl: string;
   readonly log: Logger;
+  /** Settles only when it cannot go on: with the error why. */
+  readonly ended: Promise<never>;
+}
+
+/** What is the same however often the service begins. */
+interface Ground extends BesideOthers {
+  readonly config: DiscoveryConfig;
+  readonly section: DiscoverySection;
+  readonly telemetry: Telemetry;
+  readonly readiness: LatestReadiness;
 }
 
 /** Starts discovery-svc with everything it needs, alone in its process or beside others. Answers once it is ready. */
@@ -23,10 +34,23 @@ export async function startDiscoverySvc(
 ): Promise<RunningDiscoverySvc> {
   await using opening = new AsyncDisposableStack();
   const section = await readSection(config);
-  const readiness = new Readiness();
+  const readiness = new LatestReadiness();
   const telemetry = opening.use(startTelemetry('discovery-svc', config.telemetry));
   const diag = await opening.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
-  const { identity, bus } = opening.use(
+  const ground = { config, section, busServers, telemetry, readiness };
+  const { ended } = opening.use(
+    await keepService((beginning) => begin(ground, beginning), { name: 'discovery-svc', telemetry }),
+  );
+  const open = opening.move();
+  return { ended, diagUrl: diag.url, log: telemetry.log, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+async function begin(
+  { config, section, busServers, telemetry, readiness: latest }: Ground,
+  { scope, signal }: Beginning,
+) {
+  const readiness = latest.begin();
+  const { identity, bus } = scope.use(
     await joinProcess({
       joinUrls: config.joinUrls,
       trust: { caPin: config.caPins, caFile: config.caFile },
@@ -38,14 +62,14 @@ export async function startDiscoverySvc(
       views: [selectorHash(discoverySelector)],
       telemetry,
       clock,
+      signal,
     }),
   );
   const deps = { bus, agentId: identity.agentId, telemetry, clock, readiness };
   const { heartbeatIntervalMs } = config;
   const env = awsEnvironmentOf(config);
-  const service = opening.use(discoveryService(deps, { section, heartbeatIntervalMs, env }));
+  const service = scope.use(discoveryService(deps, { section, heartbeatIntervalMs, env }));
   await service.ready;
   telemetry.log.info('discovery-svc is ready', { group: section.discoveryGroup });
-  const open = opening.move();
-  return { diagUrl: diag.url, log: telemetry.log, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  return { identity };
 }

@@ -4,4 +4,5 @@ import { inventoryConfig } from './config.ts';
 import { startInventorySvc } from './start.ts';
 
 await using service = await startInventorySvc(readConfig(inventoryConfig, process.env));
-service.log.info('inventory-svc is stopping', { signal: await untilSignalled() });
+const signal = await Promise.race([untilSignalled(), service.ended]);
+service.log.info('inventory-svc is stopping', { signal });

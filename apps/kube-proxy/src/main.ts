@@ -4,4 +4,5 @@ import { kubeProxyConfig } from './config.ts';
 import { startKubeProxy } from './start.ts';
 
 await using kubeProxy = await startKubeProxy(readConfig(kubeProxyConfig, process.env));
-kubeProxy.log.info('kube-proxy is stopping', { signal: await untilSignalled() });
+const signal = await Promise.race([untilSignalled(), kubeProxy.ended]);
+kubeProxy.log.info('kube-proxy is stopping', { signal });

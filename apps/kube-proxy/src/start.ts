@@ -1,10 +1,10 @@
-import { type BesideOthers, joinProcess } from '@postern/agent';
+import { type Beginning, type BesideOthers, joinProcess, keepService } from '@postern/agent';
 import { formatAddress } from '@postern/config';
 import { systemClock as clock } from '@postern/core';
-import { diagServer, Readiness } from '@postern/http';
-import { type Logger, startTelemetry } from '@postern/telemetry';
+import { diagServer, LatestReadiness } from '@postern/http';
+import { type Logger, startTelemetry, type Telemetry } from '@postern/telemetry';
 import { type KubeProxyConfig, outboundOf, serviceConfigOf } from './config.ts';
-import { kubeProxyService, viewsOf } from './kube-proxy.ts';
+import { kubeProxyService, type KubeProxyServiceConfig, viewsOf } from './kube-proxy.ts';
 import { readSection } from './read-section.ts';
 import { tuneMemory } from './tune-memory.ts';
 
@@ -14,6 +14,17 @@ export interface RunningKubeProxy extends AsyncDisposable {
   readonly url: string | undefined;
   readonly diagUrl: string;
   readonly log: Logger;
+  /** Settles only when it cannot go on: with the error why. */
+  readonly ended: Promise<never>;
+}
+
+/** What is the same however often the service begins. */
+interface Ground {
+  readonly config: KubeProxyConfig;
+  readonly settings: KubeProxyServiceConfig;
+  readonly busServers: BesideOthers['busServers'];
+  readonly telemetry: Telemetry;
+  readonly readiness: LatestReadiness;
 }
 
 /** Starts kube-proxy as its configuration says: alone in a process, or beside the other services in one. */
@@ -24,10 +35,25 @@ export async function startKubeProxy(
   tuneMemory();
   await using scope = new AsyncDisposableStack();
   const settings = serviceConfigOf(config, await readSection(config.configFile));
-  const { edge, kube, hostname } = settings;
-  const readiness = new Readiness();
+  const readiness = new LatestReadiness();
   const telemetry = scope.use(startTelemetry('kube-proxy', config.telemetry));
   const diag = await scope.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
+  const ground = { config, settings, busServers, telemetry, readiness };
+  const { first, ended } = scope.use(
+    await keepService((beginning) => begin(ground, beginning), { name: 'kube-proxy', telemetry }),
+  );
+  const { url } = first;
+  const open = scope.move();
+  const close = () => open.disposeAsync();
+  return { url, ended, diagUrl: diag.url, log: telemetry.log, [Symbol.asyncDispose]: close };
+}
+
+async function begin(
+  { config, settings, busServers, telemetry, readiness: latest }: Ground,
+  { scope, signal }: Beginning,
+) {
+  const readiness = latest.begin();
+  const { edge, kube, hostname } = settings;
   const { identity, bus } = scope.use(
     await joinProcess({
       joinUrls: config.joinUrls,
@@ -42,6 +68,7 @@ export async function startKubeProxy(
       views: viewsOf({ edge: edge !== undefined, kube: kube?.selector }),
       telemetry,
       clock,
+      signal,
     }),
   );
   const { held, agentId } = identity;
@@ -54,6 +81,5 @@ export async function startKubeProxy(
   await service.ready;
   const url = edge && `https://${formatAddress({ host: edge.listen.host, port: service.edgePort! })}`;
   telemetry.log.info('kube-proxy is ready', { ...(url ? { url } : {}), roles: config.roles.join(',') });
-  const open = scope.move();
-  return { url, diagUrl: diag.url, log: telemetry.log, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  return { identity, url };
 }

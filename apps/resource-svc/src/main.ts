@@ -4,4 +4,5 @@ import { resourceConfig } from './config.ts';
 import { startResourceSvc } from './start.ts';
 
 await using service = await startResourceSvc(readConfig(resourceConfig, process.env));
-service.log.info('resource-svc is stopping', { signal: await untilSignalled() });
+const signal = await Promise.race([untilSignalled(), service.ended]);
+service.log.info('resource-svc is stopping', { signal });

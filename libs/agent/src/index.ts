@@ -8,6 +8,7 @@ export {
 } from './heartbeat.ts';
 export type { IdentityOptions } from './identity-options.ts';
 export { type BesideOthers, joinProcess, type JoinedProcess, type ProcessOptions } from './join-process.ts';
+export { type Beginning, keepService, type KeptService, type RunsByIdentity } from './keep-service.ts';
 export { provingMethods, UnknownJoinMethod } from './methods/index.ts';
 export type { ProvingMethod } from './methods/method.ts';
 export {

@@ -7,7 +7,7 @@ import type { Readiness } from './readiness.ts';
 /** What the diagnostics listener tells. */
 export interface DiagServerOptions {
   readonly telemetry: Telemetry;
-  readonly readiness: Readiness;
+  readonly readiness: Pick<Readiness, 'state'>;
 }
 
 /** The diagnostics listener of a process. */
@@ -90,7 +90,7 @@ async function pageOf(
   return method === 'GET' || method === 'HEAD' ? page() : json(405, { status: 'method not allowed' });
 }
 
-function ready({ state }: Readiness): DiagReply {
+function ready({ state }: DiagServerOptions['readiness']): DiagReply {
   return state === 'ready' ? json(200, { status: 'ok' }) : json(503, { status: state });
 }
 

@@ -12,7 +12,7 @@ export { type HttpServer, httpServer, type HttpServerOptions } from './http-serv
 export { defaultLimits, type HttpLimits } from './limits.ts';
 export { CannotListen, type ListenAddress } from './listen.ts';
 export { type Problem, problemMediaType, problemOf } from './problem.ts';
-export { Readiness, type ReadinessState } from './readiness.ts';
+export { LatestReadiness, Readiness, type ReadinessState } from './readiness.ts';
 export {
   type Allow,
   type AllowContext,

@@ -18,3 +18,18 @@ export class Readiness {
     this.#state = 'stopping';
   }
 }
+
+/** The readiness of a process whose service may begin again: that of the service as it runs now. */
+export class LatestReadiness implements Pick<Readiness, 'state'> {
+  #latest = new Readiness();
+
+  get state(): ReadinessState {
+    return this.#latest.state;
+  }
+
+  /** For a service that begins. What the one before it says counts no more. */
+  begin(): Readiness {
+    this.#latest = new Readiness();
+    return this.#latest;
+  }
+}

@@ -1,4 +1,4 @@
-import { RefusedByControlPlane } from '@postern/agent';
+import { type Beginning, keepService, type KeptService, RefusedByControlPlane } from '@postern/agent';
 import { common, formatAddress, readConfig, type TeleportConfig, textOrFile } from '@postern/config';
 import { outboundOf } from '@postern/kube-proxy';
 import { type AppError, failure, systemClock } from '@postern/core';
@@ -7,7 +7,6 @@ import { startTelemetry, type Telemetry } from '@postern/telemetry';
 import { isControlPlane, startAllInOne } from './control-plane.ts';
 import { startDiscovery } from './discovery.ts';
 import type { Host, Started } from './host.ts';
-import { type KeptService, keepService } from './keep-service.ts';
 import { startKube } from './kube.ts';
 import { startUnserved } from './unserved.ts';
 
@@ -65,16 +64,30 @@ export async function startFromTeleportYaml(
   };
   const started = await startEach(
     [
-      ...(config.kubernetes.enabled ? [keepService(host, startKube)] : []),
-      ...(config.discovery.enabled ? [keepService(host, startDiscovery)] : []),
-      ...config.unserved.map((service) => keepService(host, (own) => startUnserved(own, service))),
+      ...(config.kubernetes.enabled ? [keep(host, 'kubernetes_service', startKube)] : []),
+      ...(config.discovery.enabled ? [keep(host, 'discovery_service', startDiscovery)] : []),
+      ...config.unserved.map((service) => keep(host, service.section, (own) => startUnserved(own, service))),
     ],
     telemetry,
   );
   scope.defer(() => readiness.stop());
-  void announce(started, { telemetry, readiness });
+  void announce(
+    started.map(({ first }) => first),
+    { telemetry, readiness },
+  );
   await Promise.race([aborted(signal), ...started.map(({ ended }) => ended)]);
   telemetry.log.info('postern is stopping', { signal: String(signal.reason) });
+}
+
+/** Starts a service for as long as the process runs. */
+async function keep(
+  host: Host,
+  name: string,
+  start: (host: Host) => Promise<Started>,
+): Promise<KeptService<Started>> {
+  const { telemetry, signal } = host;
+  const begin = (beginning: Beginning) => start({ ...host, ...beginning });
+  return host.scope.use(await keepService(begin, { name, telemetry, signal }));
 }
 
 /**
@@ -82,9 +95,9 @@ export async function startFromTeleportYaml(
  * all are refused there is nothing to run.
  */
 async function startEach(
-  starting: readonly Promise<KeptService>[],
+  starting: readonly Promise<KeptService<Started>>[],
   telemetry: Telemetry,
-): Promise<KeptService[]> {
+): Promise<KeptService<Started>[]> {
   const refused: AppError[] = [];
   const results = await Promise.all(
     starting.map((each) =>
