@@ -6,6 +6,7 @@ import type { Clock } from '@postern/core';
 import { ApiServer, type ApiServerSettings, inClusterSettings } from '@postern/kube';
 import type { Telemetry } from '@postern/telemetry';
 import type { JoinConfig } from './config.ts';
+import { openInstances } from './methods/ec2/ask-ec2.ts';
 import { regionKeys } from './methods/ec2/aws-certificates.ts';
 import { openSts } from './methods/iam/ask-sts.ts';
 import { jsonFetcher } from './methods/kubernetes/fetch-json.ts';
@@ -30,11 +31,13 @@ export type MethodSettings = Pick<
 interface OpeningDeps {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Variables by which the SDKs of AWS go; those of the process where absent. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** Opens what join methods ask: STS, an API server, issuers of tokens, the certificates of AWS. Closing it closes connections. */
 export async function openMethodDeps(
-  { clock, telemetry }: OpeningDeps,
+  { clock, telemetry, env = process.env }: OpeningDeps,
   { clusterName, ...settings }: Partial<MethodSettings> & Pick<JoinConfig, 'clusterName'>,
 ): Promise<MethodDeps & AsyncDisposable> {
   await using opening = new AsyncDisposableStack();
@@ -45,13 +48,15 @@ export async function openMethodDeps(
   const sts = opening.use(
     openSts({ clock, telemetry, endpoint: settings.stsEndpoint, isFipsOnly: settings.stsFipsOnly }),
   );
+  const instances = opening.use(openInstances({ clock, telemetry, env }));
+  const keyOf = regionKeys(ec2CertificatesDir === undefined ? {} : certificatesIn(ec2CertificatesDir));
   const open = opening.move();
   return {
     clock,
     clusterName,
     sts,
     kubernetes: { reviewer, issuers: issuerKeys({ clock, fetchJson, telemetry }) },
-    ec2: { keyOf: regionKeys(ec2CertificatesDir === undefined ? {} : certificatesIn(ec2CertificatesDir)) },
+    ec2: { keyOf, instances },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }

@@ -8,7 +8,8 @@ import type { IssuedIdentity } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { caPin } from '@postern/identity';
 import { silentTelemetry } from '@postern/telemetry';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AwsRig, startAws } from '@postern/testkit';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { instanceDocument, testRegion } from '../src/methods/ec2/testing.ts';
 import {
   call,
@@ -26,7 +27,10 @@ const region = scope.use(testRegion());
 const telemetry = silentTelemetry('agent');
 let plane: ControlPlane;
 let replicas: Replica[];
+let aws: AwsRig;
 let count = 0;
+
+const describing = 'arn:aws:iam::123456789012:role/describes';
 
 beforeAll(async () => {
   plane = scope.use(await startControlPlane());
@@ -40,12 +44,31 @@ beforeAll(async () => {
     ...spec,
     allow: [{ ...allow[0], aws_regions: ['us-east-1'] }],
   });
+  await putToken(plane.views, 'ec2-asking', {
+    ...spec,
+    allow: [{ aws_account: '000000000000' }, { aws_role: describing }, ...allow],
+  });
+  await openAws();
   replicas = await Promise.all([
     plane.replica({ ec2CertificatesDir }),
     plane.replica({ ec2CertificatesDir }),
   ]);
 });
 afterAll(() => scope.disposeAsync());
+
+/** An AWS that join-svc asks about instances, by an identity that may assume the role that a rule names. */
+async function openAws(): Promise<void> {
+  aws = scope.use(await startAws());
+  aws.accounts.roles.set(describing, { arn: describing, id: 'AROADESCRIBES0000001' });
+  const by = { account: '999999999999', arn: 'arn:aws:iam::999999999999:user/join', userId: 'AIDAJOIN' };
+  const { accessKeyId, secretAccessKey } = aws.accounts.issueKey(by);
+  vi.stubEnv('AWS_ACCESS_KEY_ID', accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', secretAccessKey);
+  vi.stubEnv('AWS_SESSION_TOKEN', undefined);
+  vi.stubEnv('AWS_ENDPOINT_URL_STS', aws.stsUrl);
+  vi.stubEnv('AWS_ENDPOINT_URL_EC2', aws.ec2Url);
+  scope.defer(() => void vi.unstubAllEnvs());
+}
 
 /** The document of an instance of its own, started some seconds ago. */
 function documentOf(changes: object = {}, startedSecondsAgo = 10): string {
@@ -116,6 +139,55 @@ describe('an instance', () => {
     const instanceId = 'i-00000000000aaaaaa';
     expect((await joinWith(documentOf({ instanceId }, 60))).status).toBe(200);
     expect((await joinWith(documentOf({ instanceId }, 5))).status).toBe(200);
+  });
+});
+
+describe('an instance that a rule with a role lets in', () => {
+  const id = 'i-00000000000bbbbbb';
+  const place = { account: '123456789012', region: 'us-west-2', id };
+  const asking = { token: 'ec2-asking' };
+
+  test('joins where EC2 says that it runs', async () => {
+    aws.ec2.instances.splice(0, Infinity, place);
+    const { status } = await joinWith(documentOf({ instanceId: id }), asking);
+    expect([status, aws.ec2.calls.length]).toEqual([200, 1]);
+  });
+
+  const refused: [string, () => void, string][] = [
+    [
+      'is not found',
+      () => aws.ec2.instances.splice(0),
+      `failed to get the state of the instance: EC2 knows no ${id}`,
+    ],
+    [
+      'is stopped',
+      () => aws.ec2.instances.splice(0, Infinity, { ...place, state: 'stopped' }),
+      'is not running: it is stopped',
+    ],
+    [
+      'cannot be described',
+      () => {
+        aws.ec2.instances.splice(0, Infinity, place);
+        aws.ec2.denies = () => true;
+      },
+      'failed to get the state of the instance: AWS denied ec2:DescribeInstances',
+    ],
+  ];
+  test.each(refused)(
+    '%s is refused like everybody else, though a later rule would let it in',
+    async (_, arrange, why) => {
+      arrange();
+      const reason = await whyRefused(documentOf({ instanceId: id }, 20), asking);
+      expect(reason).toContain(why);
+      expect(reason).toContain(describing);
+    },
+  );
+
+  test('costs no question where its document is refused before', async () => {
+    const before = aws.ec2.calls.length;
+    await whyRefused(documentOf({ instanceId: id }, 301), asking);
+    await whyRefused(documentOf({ instanceId: id, accountId: '222222222222' }), asking);
+    expect(aws.ec2.calls).toHaveLength(before);
   });
 });
 

@@ -3,10 +3,13 @@ export {
   AwsCredentialsRefused,
   AwsDenied,
   AwsMalformed,
+  AwsRefused,
   AwsThrottled,
   AwsTimedOut,
   AwsUnavailable,
 } from './call/refusals.ts';
+export { type Ec2, type Ec2Options, openEc2 } from './ec2/ec2.ts';
+export { type InstanceFacts } from './ec2/read-instance.ts';
 export { type Eks, type EksAs, type EksPage, openEks } from './eks/eks.ts';
 export { AccessEntryExists, type EksAccessEntries, type EksAccessEntry } from './eks/access-entries.ts';
 export { whyNoEksEndpoint } from './eks/cluster-endpoint.ts';

@@ -1,5 +1,6 @@
 export { AwsAccounts, type AwsPrincipal, type AwsRole, sessionOf } from './aws/accounts.ts';
 export { type AwsRig, startAws, type StsCall } from './aws/aws-rig.ts';
+export { type Ec2Call, type Ec2Instance, Ec2State } from './aws/ec2.ts';
 export {
   type EksAuthenticator,
   type KubeIdentity,

@@ -2,6 +2,7 @@ import { type Clock, failure, type JsonObject } from '@postern/core';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { SingleUse } from '../joins/used-proof.ts';
+import type { Instances } from './ec2/ask-ec2.ts';
 import type { RegionKeys } from './ec2/aws-certificates.ts';
 import type { Sts } from './iam/ask-sts.ts';
 import type { IssuerKeys } from './kubernetes/issuer-keys.ts';
@@ -36,7 +37,7 @@ export interface MethodDeps {
     readonly reviewer: TokenReviewer | undefined;
     readonly issuers: IssuerKeys;
   };
-  readonly ec2: { readonly keyOf: RegionKeys };
+  readonly ec2: { readonly keyOf: RegionKeys; readonly instances: Instances };
 }
 
 /** One attempt to prove who one is. Token, roles and method fit together when a method sees it. */

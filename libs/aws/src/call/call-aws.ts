@@ -2,9 +2,10 @@ import { type Clock, messageOf } from '@postern/core';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import type { AwsCredentials } from '../eks/token.ts';
 import type { Environment } from '../region.ts';
+import { elementAt, MalformedXml, readXml, textAt } from '../xml/read-xml.ts';
 import { type Asked, AwsMalformed, AwsTimedOut, AwsUnavailable, refusalOf } from './refusals.ts';
 
-/** A request to an AWS service that answers in JSON. */
+/** A request to an AWS service. */
 export interface AwsRequest extends Asked {
   readonly service: string;
   readonly region: string;
@@ -19,12 +20,14 @@ export interface AwsRequest extends Asked {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Signs a request, sends it once, and reads the answer. */
+/** Signs a request, sends it once, and reads the answer, which is JSON. */
 export type CallAws = (request: AwsRequest, credentials: AwsCredentials) => Promise<unknown>;
 
 /** The way to AWS, and its end. */
 export interface AwsLine extends AsyncDisposable {
   readonly call: CallAws;
+  /** The same for services that answer in XML, whatever they are asked for. Gives its text. */
+  callForXml(request: AwsRequest, credentials: AwsCredentials): Promise<string>;
 }
 
 const connectMs = 3_000;
@@ -43,20 +46,20 @@ export function openAwsLine(env: Environment, clock: Clock, timeoutMs: number): 
     connect: { timeout: connectMs },
     connections: connectionsPerHost,
   });
-  const call: CallAws = async (asked, credentials) => {
+  const ask = async (asked: AwsRequest, credentials: AwsCredentials): Promise<Answer> => {
     const deadline = AbortSignal.timeout(timeoutMs);
     const signal = asked.signal ? AbortSignal.any([asked.signal, deadline]) : deadline;
-    const answer = await send(asked, {
-      headers: await signed(asked, credentials, clock),
-      dispatcher,
-      signal,
-    }).catch((error: unknown) => {
+    const headers = await signed(asked, credentials, clock);
+    return send(asked, { headers, dispatcher, signal }).catch((error: unknown) => {
       asked.signal?.throwIfAborted();
       throw notAnswered(asked, deadline.aborted, error);
     });
-    return read(asked, answer);
   };
-  return { call, [Symbol.asyncDispose]: () => dispatcher.destroy() };
+  return {
+    call: async (asked, credentials) => read(asked, await ask(asked, credentials)),
+    callForXml: async (asked, credentials) => readText(asked, await ask(asked, credentials)),
+    [Symbol.asyncDispose]: () => dispatcher.destroy(),
+  };
 }
 
 async function signed(
@@ -124,6 +127,26 @@ function read(asked: Asked, { status, headers, text }: Answer): unknown {
   if (!String(headers['content-type']).startsWith('application/') || json === undefined)
     throw AwsMalformed(asked.action, asked.where, 'it is no JSON');
   return json;
+}
+
+function readText(asked: Asked, { status, headers, text }: Answer): string {
+  if (status !== 200) throw refusalOf(asked, { status, ...faultInXml(text) });
+  const [type = ''] = String(headers['content-type']).split(';');
+  if (!/^(?:text|application)\/xml$/.test(type))
+    throw AwsMalformed(asked.action, asked.where, 'it is no XML');
+  return text;
+}
+
+/** Code and message of an error of EC2. */
+function faultInXml(text: string): { readonly code: string; readonly message: string } {
+  try {
+    const error = elementAt(readXml(text), 'Errors', 'Error');
+    const [code, message] = ['Code', 'Message'].map((name) => (error ? textAt(error, name) : undefined));
+    return { code: /^[\w.]{1,100}$/.exec(code ?? '')?.[0] ?? '', message: message ?? '' };
+  } catch (error) {
+    if (error instanceof MalformedXml) return { code: '', message: '' };
+    throw error;
+  }
 }
 
 /** Names like `__proto__` stay: they may be the keys of tags, and JSON.parse makes ordinary properties of them. */

@@ -57,7 +57,7 @@ const pageSize = '100';
 /** Opens EKS (https://docs.aws.amazon.com/eks/latest/APIReference). Nothing is sent yet. */
 export function openEks({ env, clock, timeoutMs = 15_000 }: EksOptions): Eks {
   const line = openAwsLine(env, clock, timeoutMs);
-  const identities = openIdentities({ env, clock, line });
+  const identities = openIdentities({ env, clock, line, session: 'postern-discovery' });
 
   const ask = async (as: EksAs, question: Question, { signal }: Asking): Promise<unknown> => {
     const request = {

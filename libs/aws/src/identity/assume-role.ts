@@ -9,6 +9,7 @@ import { stsEndpoint } from './sts-endpoint.ts';
 interface Deps {
   readonly env: Environment;
   readonly line: AwsLine;
+  readonly session: string;
 }
 
 const action = 'sts:AssumeRole';
@@ -17,7 +18,7 @@ const lifeSeconds = 3600;
 
 /** Temporary credentials of a role (STS, AssumeRole), as somebody who may assume it. */
 export async function assumeRole(
-  { env, line }: Deps,
+  { env, line, session }: Deps,
   { role, region }: Required<ActingAs>,
   as: AwsCredentials,
 ): Promise<AwsCredentials> {
@@ -27,7 +28,7 @@ export async function assumeRole(
     Action: 'AssumeRole',
     Version: '2011-06-15',
     RoleArn: arn,
-    RoleSessionName: 'postern-discovery',
+    RoleSessionName: session,
     DurationSeconds: String(lifeSeconds),
     ...(externalId === undefined ? {} : { ExternalId: externalId }),
   });

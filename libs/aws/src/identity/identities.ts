@@ -26,6 +26,8 @@ interface Deps {
   readonly env: Environment;
   readonly clock: Clock;
   readonly line: AwsLine;
+  /** Name of the sessions of roles, as CloudTrail shows it. */
+  readonly session: string;
 }
 
 interface Kept {
@@ -39,7 +41,7 @@ const marginMs = 5 * 60_000;
 const maxKept = 5_000;
 
 /** Identities of AWS: one for each base identity, role, external id and region, which are all that tells two of them apart. */
-export function openIdentities({ env, clock, line }: Deps): AwsIdentities {
+export function openIdentities({ env, clock, line, session }: Deps): AwsIdentities {
   const assumed = new Map<string, Kept>();
   const callers = new Map<string, CallerIdentity>();
   const base = baseCredentials();
@@ -50,7 +52,10 @@ export function openIdentities({ env, clock, line }: Deps): AwsIdentities {
     const key = keyOf(own, { role, region });
     const kept = assumed.get(key);
     if (kept && clock().getTime() < kept.renewAt) return kept.credentials;
-    const next: Kept = { credentials: assumeRole({ env, line }, { role, region }, own), renewAt: Infinity };
+    const next: Kept = {
+      credentials: assumeRole({ env, line, session }, { role, region }, own),
+      renewAt: Infinity,
+    };
     if (assumed.size >= maxKept) assumed.clear();
     assumed.set(key, next);
     try {

@@ -60,13 +60,27 @@ function readUnits(fields: Fields): NonNullable<AwsRule['aws_organizational_unit
 
 function checkEc2(rules: readonly AwsRule[]): readonly AwsRule[] {
   if (rules.length === 0) throw InvalidResource('the "ec2" join method requires defined token allow rules');
-  for (const rule of rules) {
+  for (const [index, rule] of rules.entries()) {
     refuse(rule, 'ec2', ['aws_arn', 'aws_unique_id', 'aws_organization_id', 'aws_organizational_units']);
     if (!rule.aws_account && !rule.aws_role) {
       throw InvalidResource('allow rule for "ec2" join method must set "aws_account" or "aws_role"');
     }
+    if (rule.aws_role) checkRole(rule.aws_role, rule.aws_account, `spec.allow[${index}]`);
   }
   return rules;
+}
+
+/** In a role EC2 knows the instances of the role's account and no others. */
+function checkRole(role: string, account: string | undefined, at: string): void {
+  const [, ofAccount] = /^arn:[a-z-]{3,20}:iam::(\d{12}):role\/[\w+=,.@/-]{1,576}$/.exec(role) ?? [];
+  if (ofAccount === undefined)
+    throw InvalidResource(
+      `${at}.aws_role must be the ARN of a role, like arn:aws:iam::111111111111:role/name`,
+    );
+  if (account && account !== ofAccount)
+    throw InvalidResource(
+      `${at}.aws_role is of the account ${ofAccount}, and ${at}.aws_account is ${account}: EC2 tells a role of its own account only`,
+    );
 }
 
 function checkIam(rules: readonly AwsRule[]): readonly AwsRule[] {

@@ -77,7 +77,7 @@ describe('a token', () => {
   test('passes again unchanged', () => {
     for (const spec of [
       kube({}),
-      ec2({ aws_role: 'r' }),
+      ec2({ aws_role: 'arn:aws:iam::123456789012:role/path/r' }),
       k8s(accounts),
       kube({ join_method: 'github', github: { allow: [] } }),
     ]) {
@@ -109,6 +109,11 @@ describe('a refused token', () => {
     [
       ec2({ aws_account: '1', aws_organization_id: 'o' }),
       'the "ec2" join method does not support the "aws_organization_id" parameter',
+    ],
+    [ec2({ aws_role: 'r' }), 'spec.allow[0].aws_role must be the ARN of a role'],
+    [
+      ec2({ aws_account: account, aws_role: 'arn:aws:iam::999999999999:role/r' }),
+      'spec.allow[0].aws_role is of the account 999999999999, and spec.allow[0].aws_account is',
     ],
     [kube({ join_method: 'iam' }), 'the "iam" join method requires defined token allow rules'],
     [

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AwsAccounts } from './accounts.ts';
+import { answerAsEc2, Ec2State } from './ec2.ts';
 import { answerAsEks } from './eks.ts';
 import { EksState } from './eks-state.ts';
 import { answerAsIam, IamState } from './iam.ts';
@@ -27,6 +28,9 @@ export interface AwsRig extends AsyncDisposable {
   /** For `AWS_ENDPOINT_URL_EKS`: the EKS of every region. */
   readonly eksUrl: string;
   readonly eks: EksState;
+  /** For `AWS_ENDPOINT_URL_EC2`: the EC2 of every region. */
+  readonly ec2Url: string;
+  readonly ec2: Ec2State;
   readonly iamUrl: string;
   readonly iam: IamState;
   /** Instance metadata, for `AWS_EC2_METADATA_SERVICE_ENDPOINT`. */
@@ -53,6 +57,7 @@ export async function startAws(): Promise<AwsRig> {
     instance: { documents: new Map<string, string>() } as Instance,
     s3: new S3State(),
     eks: new EksState(),
+    ec2: new Ec2State(),
     iam: new IamState(),
     stsCalls: [] as StsCall[],
     next: [] as Misbehaviour[],
@@ -77,20 +82,14 @@ export async function startAws(): Promise<AwsRig> {
         .end(JSON.stringify(credentialsDocument(key)));
     answerAsInstanceMetadata(request, response, rig.instance);
   });
-  const answerS3 = async (request: IncomingMessage, response: ServerResponse) => {
-    const asked = { ...headOf(request), body: Buffer.concat(await request.toArray()) };
-    const { status, headers, body } = answerAsS3(asked, rig.s3, {
-      keys: rig.accounts.keys,
-      at: rig.clock(),
-    });
-    response.writeHead(status, headers).end(body);
-  };
-  const s3Url = await listen(scope, (request, response) => void answerS3(request, response));
+  const s3Url = await listen(scope, (request, response) => void answerS3(request, response, rig));
+  const ec2Url = await listen(scope, (request, response) => void answerEc2(request, response, rig));
   const eksUrl = await listen(scope, (request, response) => void answerEks(request, response, rig));
   const iamUrl = await listen(scope, (request, response) => void answerIam(request, response, rig));
   const open = scope.move();
   return Object.assign(rig, {
     stsUrl,
+    ec2Url,
     eksUrl,
     s3Url,
     iamUrl,
@@ -98,6 +97,27 @@ export async function startAws(): Promise<AwsRig> {
     containerCredentialsUrl: `${metadataUrl}/container`,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   });
+}
+
+async function answerS3(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { s3, accounts: { keys }, clock }: Pick<AwsRig, 'accounts' | 'clock' | 's3'>,
+): Promise<void> {
+  const asked = { ...headOf(request), body: Buffer.concat(await request.toArray()) };
+  const { status, headers, body } = answerAsS3(asked, s3, { keys, at: clock() });
+  response.writeHead(status, headers).end(body);
+}
+
+async function answerEc2(
+  request: IncomingMessage,
+  response: ServerResponse,
+  state: Pick<AwsRig, 'accounts' | 'clock' | 'ec2'>,
+): Promise<void> {
+  const { status, body } = answerAsEc2(await read(request), state);
+  const { misbehave } = state.ec2;
+  if (misbehave) misbehave(response, body);
+  else response.writeHead(status, { 'content-type': 'text/xml;charset=UTF-8' }).end(body);
 }
 
 async function answerEks(

@@ -12,17 +12,24 @@ const proof = Type.Object(
 
 /**
  * An instance proves what AWS says it is, by the document that its metadata service signs. A start of an instance makes one
- * agent for each system role; after a further start it may join again.
+ * agent for each system role; after a further start it may join again. Where the rule that lets it in has a role, EC2 is asked in
+ * that role whether the instance is there and runs.
  */
 export const ec2Method = joinMethod({
   name: 'ec2',
   proof,
-  verify: async ({ clock, ec2: { keyOf } }, { token: { spec }, roles, proof: { document } }) => {
+  verify: async (
+    { clock, ec2: { keyOf, instances } },
+    { token: { spec }, roles, sourceIp, proof: { document } },
+  ) => {
     requireSupported(roles);
     const identity = readIdentityDocument(document, keyOf);
     const ttl = typeof spec['aws_iid_ttl'] === 'string' ? spec['aws_iid_ttl'] : defaultTtl;
     requireFresh(identity, ttl, clock());
-    matchingRule((spec['allow'] ?? []) as unknown as readonly AwsRule[], identity);
+    const rule = matchingRule((spec['allow'] ?? []) as unknown as readonly AwsRule[], identity);
+    // The first rule that matches decides: what EC2 says against it is not mended by another one.
+    if (rule.aws_role !== undefined)
+      await instances.requireRunning(identity, { role: rule.aws_role, sourceIp });
     return { attributes: attributesOf(identity), once: usesOf(identity, roles, ttl) };
   },
 });

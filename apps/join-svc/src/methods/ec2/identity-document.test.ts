@@ -148,6 +148,7 @@ describe('an instance', () => {
   const account = { aws_account: '123456789012' };
   test.each([
     ['its account', [account]],
+    ['a role of its account', [{ aws_role: 'arn:aws:iam::123456789012:role/r' }]],
     ['its account and region', [{ ...account, aws_regions: ['us-east-1', 'us-west-2'] }]],
     ['another, and then its own', [{ aws_account: '000000000000' }, account]],
   ])('is let in by a rule of %s', (_, rules) => {
@@ -158,9 +159,9 @@ describe('an instance', () => {
     ['another account', [{ aws_account: '000000000000' }], 'allow[0].aws_account is not 123456789012'],
     ['another region', [{ ...account, aws_regions: ['us-east-1'] }], 'allow[0].aws_regions lacks us-west-2'],
     [
-      'any account that a role can see',
-      [{ aws_role: 'arn:aws:iam::123456789012:role/r' }],
-      'aws_role cannot be evaluated',
+      'a role of another account',
+      [{ aws_role: 'arn:aws:iam::000000000000:role/r' }],
+      'allow[0].aws_role arn:aws:iam::000000000000:role/r is not of the account 123456789012',
     ],
     ['nobody', [], 'no allow rule matches'],
   ])('is not let in by a rule of %s', (_, rules, why) => {

@@ -1,4 +1,4 @@
-import type { AwsRule } from '@postern/contracts';
+import { accountOf, type AwsRule } from '@postern/contracts';
 import { formatDuration, parseDuration } from '@postern/core';
 import { ProofRefused } from '../method.ts';
 import type { InstanceIdentity } from './identity-document.ts';
@@ -43,9 +43,11 @@ function whyNot(
   { aws_account: account, aws_regions: regions, aws_role: role }: AwsRule,
   { accountId, region }: InstanceIdentity,
 ): string | undefined {
-  // The role is for asking EC2 about the instance. Without that a rule of a role alone would let in any account there is.
-  if (role !== undefined) return 'aws_role cannot be evaluated: write aws_account and leave aws_role out';
-  if (account !== accountId) return `aws_account is not ${accountId}`;
+  // In a role EC2 is asked about the instances of the account that the role is of, and no others.
+  if (role !== undefined && accountOf(role) !== accountId)
+    return `aws_role ${role} is not of the account ${accountId}`;
+  if (role === undefined && account === undefined) return 'aws_account is missing';
+  if (account !== undefined && account !== accountId) return `aws_account is not ${accountId}`;
   if (regions !== undefined && !regions.includes(region)) return `aws_regions lacks ${region}`;
   return undefined;
 }
