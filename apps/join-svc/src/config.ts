@@ -117,6 +117,9 @@ export const joinConfig = {
     summary: 'whether agents must have signed for an STS host that is validated by FIPS 140',
     fallback: 'no',
   }),
+  /** The way to AWS, which is also that to STS about joiners. */
+  outbound: common.outbound,
+  aws: common.aws,
   agentTtlMs: duration('POSTERN_AGENT_CERT_TTL', {
     summary: 'how long certificates of agents and services live',
     fallback: '24h',

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Outbound } from '@postern/agent';
 import { addressClass, parseKubeconfig } from '@postern/contracts';
 import type { Clock } from '@postern/core';
 import { ApiServer, type ApiServerSettings, inClusterSettings } from '@postern/kube';
@@ -26,18 +27,18 @@ export type MethodSettings = Pick<
   | 'ec2CertificatesDir'
   | 'stsEndpoint'
   | 'stsFipsOnly'
+  | 'outbound'
+  | 'aws'
 >;
 
 interface OpeningDeps {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  /** Variables by which the SDKs of AWS go; those of the process where absent. */
-  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** Opens what join methods ask: STS, an API server, issuers of tokens, the certificates of AWS. Closing it closes connections. */
 export async function openMethodDeps(
-  { clock, telemetry, env = process.env }: OpeningDeps,
+  { clock, telemetry }: OpeningDeps,
   { clusterName, ...settings }: Partial<MethodSettings> & Pick<JoinConfig, 'clusterName'>,
 ): Promise<MethodDeps & AsyncDisposable> {
   await using opening = new AsyncDisposableStack();
@@ -46,9 +47,15 @@ export async function openMethodDeps(
   const fetchJson = opening.use(jsonFetcher({ allowLoopback, ca }));
   const reviewer = await openReviewer(clusterName, settings, { clock, scope: opening });
   const sts = opening.use(
-    openSts({ clock, telemetry, endpoint: settings.stsEndpoint, isFipsOnly: settings.stsFipsOnly }),
+    openSts({
+      clock,
+      telemetry,
+      endpoint: settings.stsEndpoint,
+      isFipsOnly: settings.stsFipsOnly,
+      outbound: outboundOf(settings),
+    }),
   );
-  const instances = opening.use(openInstances({ clock, telemetry, env }));
+  const instances = opening.use(openInstances({ clock, telemetry, env: awsEnvironmentOf(settings) }));
   const keyOf = regionKeys(ec2CertificatesDir === undefined ? {} : certificatesIn(ec2CertificatesDir));
   const open = opening.move();
   return {
@@ -58,6 +65,22 @@ export async function openMethodDeps(
     kubernetes: { reviewer, issuers: issuerKeys({ clock, fetchJson, telemetry }) },
     ec2: { keyOf, instances },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+function outboundOf({ outbound }: Partial<MethodSettings>): Outbound {
+  return new Outbound({
+    httpsProxy: outbound?.httpsProxy ?? outbound?.httpsProxyLower,
+    noProxy: outbound?.noProxy ?? outbound?.noProxyLower,
+  });
+}
+
+/** Where AWS is and the way to it, as `@postern/aws` reads them. */
+function awsEnvironmentOf({ aws, outbound }: Partial<MethodSettings>): Record<string, string | undefined> {
+  return {
+    ...aws,
+    HTTPS_PROXY: (outbound?.httpsProxy ?? outbound?.httpsProxyLower)?.reveal(),
+    NO_PROXY: outbound?.noProxy ?? outbound?.noProxyLower,
   };
 }
 

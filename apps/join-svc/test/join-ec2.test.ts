@@ -50,8 +50,8 @@ beforeAll(async () => {
   });
   await openAws();
   replicas = await Promise.all([
-    plane.replica({ ec2CertificatesDir }),
-    plane.replica({ ec2CertificatesDir }),
+    plane.replica({ ec2CertificatesDir, aws: awsVariables() }),
+    plane.replica({ ec2CertificatesDir, aws: awsVariables() }),
   ]);
 });
 afterAll(() => scope.disposeAsync());
@@ -65,10 +65,16 @@ async function openAws(): Promise<void> {
   vi.stubEnv('AWS_ACCESS_KEY_ID', accessKeyId);
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', secretAccessKey);
   vi.stubEnv('AWS_SESSION_TOKEN', undefined);
-  vi.stubEnv('AWS_ENDPOINT_URL_STS', aws.stsUrl);
-  vi.stubEnv('AWS_ENDPOINT_URL_EC2', aws.ec2Url);
   scope.defer(() => void vi.unstubAllEnvs());
 }
+
+const awsVariables = () => ({
+  AWS_ENDPOINT_URL: undefined,
+  AWS_ENDPOINT_URL_EC2: aws.ec2Url,
+  AWS_ENDPOINT_URL_EKS: undefined,
+  AWS_ENDPOINT_URL_STS: aws.stsUrl,
+  AWS_USE_FIPS_ENDPOINT: undefined,
+});
 
 /** The document of an instance of its own, started some seconds ago. */
 function documentOf(changes: object = {}, startedSecondsAgo = 10): string {

@@ -1,14 +1,7 @@
-import { type Clock, failure, messageOf } from '@postern/core';
+import { type Clock, failure } from '@postern/core';
+import { ownCredentials } from './identity/own-credentials.ts';
 import { type Environment, regionOf } from './region.ts';
 import { globalStsHost, type StsHost, stsHostOf } from './sts-hosts.ts';
-
-/** No credentials of AWS were found where the SDKs look for them. */
-export const NoAwsCredentials = failure(
-  'unavailable',
-  'aws.no_credentials',
-  (why: string) =>
-    `no AWS credentials were found in the environment, the shared files, a web identity, the container or the instance: ${why}`,
-);
 
 /** A region whose STS is not known here, or has no FIPS host. */
 export const UnknownStsRegion = failure(
@@ -46,7 +39,7 @@ export async function signForSts(
   { env, clock, signal }: SigningContext,
 ): Promise<SignedStsRequest> {
   const { host, region } = await hostFor(env, signal);
-  const credentials = await findCredentials(region);
+  const credentials = await (await ownCredentials(region, env))();
   const [{ SignatureV4 }, { Sha256 }] = await Promise.all([
     import('@smithy/signature-v4'),
     import('@aws-crypto/sha256-js'),
@@ -78,16 +71,6 @@ async function hostFor(env: Environment, signal?: AbortSignal): Promise<StsHost>
   const found = stsHostOf(region ?? globalStsHost.region, { isFips });
   if (!found) throw UnknownStsRegion(region ?? '', isFips ? 'FIPS STS' : 'STS');
   return found;
-}
-
-/** By the chain of the SDKs: variables, shared files, web identity (IRSA), container, instance. */
-async function findCredentials(region: string) {
-  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-  try {
-    return await defaultProvider({ clientConfig: { region } })();
-  } catch (error) {
-    throw NoAwsCredentials.from(error, messageOf(error));
-  }
 }
 
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@postern/core';
@@ -6,6 +6,7 @@ import { type AwsRig, sessionOf, startAws, temporaryFolder } from '@postern/test
 import { request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readInstanceMetadata, signForSts } from '../src/index.ts';
+import { webIdentity } from './support/web-identity.ts';
 
 let aws: AwsRig;
 let folder: string;
@@ -100,19 +101,7 @@ describe('credentials are found', () => {
   });
 
   test('by a web identity, as pods have it (IRSA)', async () => {
-    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const issuer = 'https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE';
-    aws.issuers.set(issuer, { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] });
-    const sub = 'system:serviceaccount:teleport-agent:teleport-kube-agent-sa';
-    aws.accounts.roles.set(role.arn, { ...role, trusts: (claims) => claims['sub'] === sub });
-    const parts = [
-      { alg: 'RS256', kid: 'k' },
-      { iss: issuer, sub, aud: 'sts.amazonaws.com', exp: Math.floor(Date.now() / 1000) + 600 },
-    ].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'));
-    const signature = sign('sha256', Buffer.from(parts.join('.')), privateKey).toString('base64url');
-    const file = join(folder, 'token');
-    await writeFile(file, [...parts, signature].join('.'));
-    set({ AWS_ROLE_ARN: role.arn, AWS_WEB_IDENTITY_TOKEN_FILE: file, AWS_ROLE_SESSION_NAME: 'pod' });
+    set(await webIdentity(aws, role, join(folder, 'token')));
     set({ AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL_STS: aws.stsUrl });
     expect(await signer()).toEqual({ arn: arnOf('pod'), host: 'sts.eu-west-1.amazonaws.com' });
   });

@@ -70,6 +70,7 @@ export const common = {
   /** Where AWS is, where it is not where it usually is (AWS SDKs and Tools Reference Guide, service-specific endpoints). */
   aws: {
     AWS_ENDPOINT_URL: optional(text('AWS_ENDPOINT_URL', { summary: 'where every service of AWS is asked' })),
+    AWS_ENDPOINT_URL_EC2: optional(text('AWS_ENDPOINT_URL_EC2', { summary: 'where EC2 is asked' })),
     AWS_ENDPOINT_URL_EKS: optional(text('AWS_ENDPOINT_URL_EKS', { summary: 'where EKS is asked' })),
     AWS_ENDPOINT_URL_STS: optional(text('AWS_ENDPOINT_URL_STS', { summary: 'where STS is asked' })),
     AWS_USE_FIPS_ENDPOINT: optional(

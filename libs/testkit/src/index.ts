@@ -40,6 +40,7 @@ export {
 } from './stack/separate-stack.ts';
 export { type ServiceName, services } from './stack/service-env.ts';
 export type { NatsServers, SharedServer } from './stack/shared-servers.ts';
+export { startTlsFront, type TlsFront } from './stack/tls-front.ts';
 export { plain, root, type Tools, toolsFor } from './stack/tools.ts';
 export { type Patience, until } from './stack/until.ts';
 export { temporaryFolder } from './temporary-folder.ts';

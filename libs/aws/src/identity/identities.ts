@@ -1,10 +1,10 @@
-import { type Clock, messageOf, sha256Hex } from '@postern/core';
+import { type Clock, sha256Hex } from '@postern/core';
 import type { AwsLine } from '../call/call-aws.ts';
 import type { AwsCredentials } from '../eks/token.ts';
 import type { Environment } from '../region.ts';
-import { NoAwsCredentials } from '../sign-for-sts.ts';
 import { assumeRole } from './assume-role.ts';
 import { callerIdentity, type CallerIdentity } from './caller-identity.ts';
+import { ownCredentials } from './own-credentials.ts';
 
 /** As whom to act: as the identity of this process, or in a role that it assumes. */
 export interface ActingAs {
@@ -44,7 +44,7 @@ const maxKept = 5_000;
 export function openIdentities({ env, clock, line, session }: Deps): AwsIdentities {
   const assumed = new Map<string, Kept>();
   const callers = new Map<string, CallerIdentity>();
-  const base = baseCredentials();
+  const base = baseCredentials(env);
 
   const inRole = async ({ role, region }: ActingAs): Promise<AwsCredentials> => {
     const own = await base.get(region);
@@ -86,18 +86,13 @@ export function openIdentities({ env, clock, line, session }: Deps): AwsIdentiti
   };
 }
 
-/** By the chain of the SDKs: variables, shared files, web identity (IRSA), container, instance. It keeps what it found. */
-function baseCredentials() {
-  let provider: ((options?: { forceRefresh?: boolean }) => Promise<AwsCredentials>) | undefined;
+/** Those of this process, found once and again after they were given up. */
+function baseCredentials(env: Environment) {
+  let provider: Promise<() => Promise<AwsCredentials>> | undefined;
   return {
-    async get(region: string): Promise<AwsCredentials> {
-      const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-      provider ??= defaultProvider({ clientConfig: { region } });
-      try {
-        return await provider();
-      } catch (error) {
-        throw NoAwsCredentials.from(error, messageOf(error));
-      }
+    get: async (region: string): Promise<AwsCredentials> => {
+      provider ??= ownCredentials(region, env);
+      return (await provider)();
     },
     forget: () => void (provider = undefined),
   };

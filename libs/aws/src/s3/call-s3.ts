@@ -1,6 +1,6 @@
 import { type Clock, delay, failure, messageOf } from '@postern/core';
 import { Agent, request } from 'undici';
-import { NoAwsCredentials } from '../sign-for-sts.ts';
+import { NoAwsCredentials } from '../identity/no-credentials.ts';
 import { stsHostOf } from '../sts-hosts.ts';
 import { Sha256 } from './sha256.ts';
 

@@ -1,4 +1,4 @@
-import { formatAddress, type TeleportConfig } from '@postern/config';
+import { common, fieldsOf, formatAddress, type TeleportConfig } from '@postern/config';
 import { failure } from '@postern/core';
 import { openDataDir } from '../control-plane/data-dir.ts';
 import { startControlPlane } from '../control-plane/start-control-plane.ts';
@@ -42,6 +42,7 @@ export function startAllInOne(
     'POSTERN_NATS_REPLICAS',
     'POSTERN_STS_ENDPOINT',
     'POSTERN_STS_FIPS_ONLY',
+    ...fieldsOf({ ...common.outbound, ...common.aws }).map(({ variable }) => variable),
     'POSTERN_KUBECONFIG',
     'POSTERN_ISSUER_CA_FILE',
     'POSTERN_ISSUER_ALLOW_LOOPBACK',

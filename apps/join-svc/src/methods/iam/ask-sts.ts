@@ -1,6 +1,7 @@
 import { type Clock, failure, messageOf, parseJson } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import { Agent, type Dispatcher, request } from 'undici';
+import { Outbound } from '@postern/agent';
 import { ProofRefused } from '../method.ts';
 import { Circuits, StsUnavailable } from './circuit.ts';
 import type { CallerProof } from './signed-request.ts';
@@ -39,6 +40,8 @@ export interface StsOptions {
   /** Where to connect to instead of the host that a request is signed for, such as a private endpoint. */
   readonly endpoint?: string | undefined;
   readonly isFipsOnly?: boolean | undefined;
+  /** The way out, where there is a proxy on it. */
+  readonly outbound?: Outbound | undefined;
   /** Milliseconds for all of a question. */
   readonly timeoutMs?: number;
 }
@@ -48,11 +51,18 @@ const limits = { atOnce: 16, perAddress: 8, maxWaiting: 1_000, patienceMs: 5_000
 
 /** Connects to STS when it is asked, and to nothing else: hosts are those of the table, on port 443. */
 export function openSts(options: StsOptions): Sts {
-  const { clock, telemetry, endpoint, isFipsOnly = false, timeoutMs = 10_000 } = options;
+  const {
+    clock,
+    telemetry,
+    endpoint,
+    isFipsOnly = false,
+    timeoutMs = 10_000,
+    outbound = new Outbound(),
+  } = options;
   const instead = endpoint === undefined ? undefined : readEndpoint(endpoint);
   const dispatcher = new Agent({
     connections: limits.atOnce,
-    connect: { timeout: timeoutMs / 2, ...instead?.tls },
+    connect: instead?.isPlain ? { timeout: timeoutMs / 2 } : outbound.connector(() => ({}), timeoutMs / 2),
   });
   const turns = new Turns(limits);
   const circuits = new Circuits(clock);
@@ -139,11 +149,11 @@ function errorCodeOf(text: string): string {
   }
 }
 
-function readEndpoint(text: string): { readonly origin: string; readonly tls: { servername?: string } } {
+function readEndpoint(text: string): { readonly origin: string; readonly isPlain: boolean } {
   const url = URL.parse(text);
   if (!url || url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '')
     throw InvalidStsEndpoint(text);
   const isHere = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isHere)) throw InvalidStsEndpoint(text);
-  return { origin: url.origin, tls: url.protocol === 'https:' ? { servername: url.hostname } : {} };
+  return { origin: url.origin, isPlain: url.protocol === 'http:' };
 }
