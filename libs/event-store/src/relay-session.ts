@@ -39,11 +39,14 @@ export class RelaySession implements AsyncDisposable {
   readonly #client: pg.Client;
   readonly #name: string;
   readonly #keepAlive: NodeJS.Timeout;
+  /** A connection answers one query at a time, and the next one is for whoever owns the connection to hold back. */
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   private constructor(client: pg.Client, name: string) {
     this.#client = client;
     this.#name = name;
-    this.#keepAlive = setInterval(() => void client.query('select 1').catch(() => {}), keepAliveMs);
+    this.#keepAlive = setInterval(() => this.#stayAlive(), keepAliveMs);
   }
 
   static async open(options: PostgresOptions, name: string): Promise<RelaySession> {
@@ -110,7 +113,7 @@ export class RelaySession implements AsyncDisposable {
   /** Queues everything after the newest surviving messages again. `tail` is in stream order. Returns how many. */
   async requeue(tail: readonly string[]): Promise<number> {
     const newest = tail.slice(Math.floor(tail.length / 2));
-    const { rowCount } = await this.#client.query(requeueSql, [newest, tail]);
+    const { rowCount } = await this.#inTurn(() => this.#client.query(requeueSql, [newest, tail]));
     return rowCount ?? 0;
   }
 
@@ -119,10 +122,22 @@ export class RelaySession implements AsyncDisposable {
     await this.#client.end().catch(() => {});
   }
 
+  /** What is being asked keeps the session by itself. */
+  #stayAlive(): void {
+    if (this.#waiting === 0) void this.#inTurn(() => this.#client.query('select 1')).catch(() => {});
+  }
+
+  #inTurn<T>(send: () => Promise<T>): Promise<T> {
+    this.#waiting += 1;
+    const result = this.#last.then(send).finally(() => (this.#waiting -= 1));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
   async #query<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> {
     try {
       const send = () => this.#client.query<Row>({ name: `relay_${name}`, text, values });
-      return (await answeredWithin(this.#client, answerWithinMs, send)).rows;
+      return (await this.#inTurn(() => answeredWithin(this.#client, answerWithinMs, send))).rows;
     } catch (error) {
       throw translateError(error);
     }
