@@ -1,4 +1,8 @@
-import { testNats } from '@postern/testkit';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { testNats, until } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectBus, createOperatorConfig, inboxPrefix, operatorServerConfig } from '../src/index.ts';
 import { credentialsFor } from './support/bus-users.ts';
@@ -21,6 +25,17 @@ afterAll(() => scope.disposeAsync());
 
 describePermissions('TLS', { url: () => nats.url, ca: () => ca, operator });
 
+/** Serial number of the certificate that a listener shows; that of NATS' own protocol greets before it does. */
+async function shownAt(port: number, greets: boolean): Promise<string> {
+  const plain = connectTcp(port, '127.0.0.1');
+  if (greets) await once(plain, 'data');
+  const socket = connectTls({ socket: plain, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { serialNumber } = socket.getPeerX509Certificate()!;
+  socket.destroy();
+  return serialNumber;
+}
+
 describe('TLS to the bus', () => {
   const creds = credentialsFor(operator, { agentId: 'a1', ...users.kube });
   const connect = (servers: string, trusted?: string) =>
@@ -38,6 +53,29 @@ describe('TLS to the bus', () => {
       await using bus = await connect(url, ca);
       await bus.flush();
     }
+  });
+
+  test('goes on when the server gets another certificate of its authority', async () => {
+    const certificate = await serverCertificate();
+    await using server = await testNats({ config, tls: certificate, websocket: true });
+    const listeners: [number, boolean][] = [
+      [server.port, true],
+      [Number(new URL(server.websocketUrl!).port), false],
+    ];
+    await using connected = await connect(server.url, certificate.ca);
+    const other = await certificate.again();
+    server.replaceTls(other);
+    const { serialNumber } = new X509Certificate(other.cert);
+    for (const [port, greets] of listeners)
+      await until(
+        'newcomers see the other certificate',
+        async () => (await shownAt(port, greets)) === serialNumber,
+      );
+    await (await connect(server.url, certificate.ca))[Symbol.asyncDispose]();
+    await until('who was connected is again', async () => {
+      await connected.flush();
+      return connected.isConnected;
+    });
   });
 
   test('to a server of an unknown authority is refused', async () => {

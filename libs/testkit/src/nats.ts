@@ -10,6 +10,8 @@ export interface TestNats extends AsyncDisposable {
   readonly port: number;
   readonly pid: () => number;
   readonly monitorUrl: () => string;
+  /** Shows another certificate from now on. */
+  replaceTls(tls: NonNullable<NatsOptions['tls']>): void;
   /** Ends it as a power switch would. */
   kill9(): Promise<void>;
   stop(): Promise<void>;
@@ -31,6 +33,7 @@ export async function testNats(
     port,
     pid: () => server.pid,
     monitorUrl: () => server.monitorUrl,
+    replaceTls: (tls) => server.replaceTls(tls),
     kill9: () => server.kill9(),
     stop: () => server.stop(),
     async start() {

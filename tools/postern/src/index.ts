@@ -1,4 +1,4 @@
-export { type BusKeys, openBusKeys } from './control-plane/bus-keys.ts';
+export { type BusKeys, busServerLifeMs, openBusKeys } from './control-plane/bus-keys.ts';
 export { type DataDir, keep, openDataDir, writeSecret } from './control-plane/data-dir.ts';
 export {
   type ControlPlaneOptions,

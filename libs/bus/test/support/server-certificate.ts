@@ -1,13 +1,23 @@
 import { systemClock } from '@postern/core';
-import { createAuthority, generateKeyPair, issueCertificate } from '@postern/identity';
+import { type Authority, createAuthority, generateKeyPair, issueCertificate } from '@postern/identity';
 
-/** A private authority and a certificate of it for servers of this machine, under a name and the address. */
-export async function serverCertificate(name = 'localhost'): Promise<{
+/** PEM. */
+export interface ServerCertificate {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-}> {
+  /** Another one of the same authority. */
+  again(): Promise<{ readonly cert: string; readonly key: string }>;
+}
+
+/** A private authority and a certificate of it for servers of this machine, under a name and the address. */
+export async function serverCertificate(name = 'localhost'): Promise<ServerCertificate> {
   const authority = await createAuthority({ use: 'host', clusterName: 'bus', clock: systemClock });
+  const again = () => certify(authority, name);
+  return { ...(await again()), ca: authority.certificate, again };
+}
+
+async function certify(authority: Authority, name: string): Promise<Pick<ServerCertificate, 'cert' | 'key'>> {
   const { privateKey: key, publicKey } = await generateKeyPair();
   const cert = await issueCertificate(authority, {
     type: 'svc',
@@ -19,5 +29,5 @@ export async function serverCertificate(name = 'localhost'): Promise<{
     dnsNames: [name],
     ipAddresses: ['127.0.0.1'],
   });
-  return { ca: authority.certificate, cert, key };
+  return { cert, key };
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '@postern/core';
 import { type Progress, startNats, startPostgres } from '@postern/lab';
 import {
   type DataDir,
@@ -10,6 +11,7 @@ import {
   writeSecret,
 } from '@postern/postern';
 import { contextsOf } from './contexts.ts';
+import { keepBusCertificate } from './keep-bus-certificate.ts';
 import { startDemoCluster } from './demo-cluster.ts';
 import type { StartOptions } from './options.ts';
 import { localLabel, registerClusters } from './register.ts';
@@ -60,9 +62,11 @@ async function startServers(
   }
   const natsUrl = process.env['POSTERN_NATS_URL'];
   if (natsUrl) return { POSTERN_PG_URL: postgresUrl, POSTERN_NATS_URL: natsUrl };
-  const { natsConfig: config, tls, env } = await openBusKeys(dataDir);
+  const { natsConfig: config, tls, renewTls, env } = await openBusKeys(dataDir);
   const nats = await startNats({ dir: dataDir.folder('nats'), config, tls, websocket: true, progress });
   scope.defer(nats.stop);
+  const onFailed = (error: unknown) => progress(`the bus keeps its certificate for now: ${messageOf(error)}`);
+  scope.use(keepBusCertificate({ nats, renewTls, onFailed }));
   return {
     ...env,
     POSTERN_PG_URL: postgresUrl,

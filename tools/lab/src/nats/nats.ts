@@ -36,6 +36,8 @@ export interface Nats extends AsyncDisposable {
   /** The monitoring endpoint (`/varz`, `/jsz`, `/healthz`), on 127.0.0.1. */
   readonly monitorUrl: string;
   readonly logFile: string;
+  /** Shows another certificate from now on, where it was started with one. Who is connected may have to connect anew. */
+  readonly replaceTls: (tls: NonNullable<NatsOptions['tls']>) => void;
   readonly stop: () => Promise<void>;
   readonly kill9: () => Promise<void>;
 }
@@ -81,6 +83,11 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
     pid,
     monitorUrl,
     logFile,
+    replaceTls: (tls) => {
+      writeTls(dir, tls);
+      // It reads its configuration, and with that the files, anew.
+      process.kill(pid, 'SIGHUP');
+    },
     stop,
     kill9,
     [Symbol.asyncDispose]: stop,
@@ -90,11 +97,16 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
 /** Writes the certificate and its key, and says where they are. */
 function tlsText(dir: string, tls: NatsOptions['tls']): string | undefined {
   if (!tls) return undefined;
-  const files = { cert_file: join(dir, 'tls.crt'), key_file: join(dir, 'tls.key') };
-  writeFileSync(files.cert_file, tls.cert, { mode: 0o600 });
-  writeFileSync(files.key_file, tls.key, { mode: 0o600 });
+  const files = writeTls(dir, tls);
   const settings = Object.entries(files).map(([name, file]) => `${name}: ${JSON.stringify(file)}`);
   return `tls { ${settings.join(', ')}, min_version: "1.3" }\n`;
+}
+
+function writeTls(dir: string, { cert, key }: NonNullable<NatsOptions['tls']>) {
+  const files = { cert_file: join(dir, 'tls.crt'), key_file: join(dir, 'tls.key') };
+  writeFileSync(files.cert_file, cert, { mode: 0o600 });
+  writeFileSync(files.key_file, key, { mode: 0o600 });
+  return files;
 }
 
 function listenersText(tls: string | undefined, websocketPort: number | undefined): string {

@@ -19,6 +19,8 @@ export interface BusKeys {
   readonly natsConfig: (dir: string) => string;
   /** The certificate that it shows, for this machine only, and the key of it. */
   readonly tls: { readonly cert: string; readonly key: string };
+  /** Another one of the same authority, for when two thirds of the life of this one are over. */
+  readonly renewTls: () => Promise<BusKeys['tls']>;
   /** For join-svc, which tells all others. */
   readonly env: Environment;
 }
@@ -29,11 +31,13 @@ interface Kept {
 }
 
 const place = 'bus-keys';
-const serverLifeMs = 365 * 86_400_000;
+/** Life of the certificate of the server. Milliseconds. */
+export const busServerLifeMs = 365 * 86_400_000;
 
 /**
  * The keys of the bus, made once and sealed with the key encryption key. The bus has an authority of its own, since it must
- * listen before there is a join-svc that could certify it; the server's certificate is new at each start.
+ * listen before there is a join-svc that could certify it; the server's certificate is new at each start, and whoever runs the server
+ * for long renews it.
  */
 export async function openBusKeys(dataDir: DataDir): Promise<BusKeys> {
   const sealer = sealerFrom(new Secret(readFileSync(dataDir.keyFile, 'utf8')));
@@ -44,6 +48,7 @@ export async function openBusKeys(dataDir: DataDir): Promise<BusKeys> {
   return {
     natsConfig: operatorServerConfig(operator),
     tls: await serverCertificate(authority),
+    renewTls: () => serverCertificate(authority),
     env: {
       POSTERN_BUS_ACCOUNT_SEED_FILE: dataDir.busAccountSeedFile,
       POSTERN_BUS_OPERATOR_FILE: dataDir.busOperatorFile,
@@ -82,7 +87,7 @@ async function serverCertificate(kept: Kept['authority']): Promise<BusKeys['tls'
     publicKey,
     generation: 1,
     roles: [],
-    notAfter: new Date(clock().getTime() + serverLifeMs),
+    notAfter: new Date(clock().getTime() + busServerLifeMs),
     dnsNames: ['localhost'],
     ipAddresses: ['127.0.0.1'],
   });
