@@ -12,7 +12,7 @@ import {
   effectiveMatchers,
   type EffectiveMatchers,
 } from './matchers/effective-matchers.ts';
-import { type ScanGroup, scanGroup } from './scanning/scan-group.ts';
+import { type ScanGroup, scanGroup, type ScanGroupDeps } from './scanning/scan-group.ts';
 
 /** The view that the service opens: its hash belongs into the join request. */
 export const discoverySelector = everything('discovery_config');
@@ -71,12 +71,7 @@ export function discoveryService(
     tell(telemetry, section.discoveryGroup, current);
     update(view);
     if (isClosed) return;
-    if (section.discoveryGroup === '') telemetry.log.warn('nothing is scanned: set discovery_group');
-    else
-      scanning = scanGroup(
-        { ...deps, eks },
-        groupOptions(section, () => current),
-      );
+    scanning = startScanning({ ...deps, eks }, section, () => current);
     readiness?.setReady(true);
   };
   const ready = begin();
@@ -104,11 +99,14 @@ export function discoveryService(
   };
 }
 
-function groupOptions(
+function startScanning(
+  deps: ScanGroupDeps,
   { discoveryGroup: group, pollIntervalMs }: DiscoverySection,
   current: () => EffectiveMatchers,
-): Parameters<typeof scanGroup>[1] {
-  return { group, pollIntervalMs, matchers: () => current().matchers };
+): ScanGroup | undefined {
+  if (group !== '') return scanGroup(deps, { group, pollIntervalMs, matchers: () => current().matchers });
+  deps.telemetry.log.warn('nothing is scanned: set discovery_group');
+  return undefined;
 }
 
 const toldSources = 100;

@@ -103,6 +103,15 @@ export interface WorkTaskTable {
   result: string | null;
 }
 
+interface DiscoveryVanishedTable {
+  group_name: string;
+  name: string;
+  task: string;
+  slot: Date;
+  is_allowed: boolean;
+  is_second: boolean;
+}
+
 /** The tables of resource-svc besides those of the event store. */
 export interface ResourceDb {
   resource: ResourceTable;
@@ -117,4 +126,5 @@ export interface ResourceDb {
   agent_roles: AgentRolesTable;
   work_member: WorkMemberTable;
   work_task: WorkTaskTable;
+  discovery_vanished: DiscoveryVanishedTable;
 }

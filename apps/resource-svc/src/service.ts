@@ -9,6 +9,7 @@ import { type HeldIdentity, sealerFrom, spiffeId } from '@postern/identity';
 import { rebuildChanged, runProjections } from '@postern/projections';
 import type { Telemetry } from '@postern/telemetry';
 import type { ResourceConfig } from './config.ts';
+import { serveDiscovery } from './discovery/serve-discovery.ts';
 import { getHistory } from './history/get-history.ts';
 import { getPast } from './history/get-past.ts';
 import { listChanges } from './history/list-changes.ts';
@@ -111,6 +112,7 @@ export async function resourceService(
   lead('resource.housekeeping', (signal) => keepHouse(resources, views, signal));
   opening.use(serveViews(views));
   opening.use(keepWork(deps));
+  opening.use(serveDiscovery({ bus, resources, telemetry }));
   const events = openEventDesk({ store, bus, parking });
   const routeDeps = { events, lookup: { db: store.db, clock }, resources, telemetry };
   const server = opening.use(

@@ -85,6 +85,8 @@ export const channels: readonly Channel[] = [
   fromAgent('workExtend', workRequest),
   fromAgent('workSettle', workRequest),
   fromAgent('workStatus', workRequest),
+  fromAgent('knownClusters', workRequest),
+  fromAgent('discoveryChanges', workRequest),
   { name: 'work', speakers: ['resource-svc'], listeners: [], say: () => ['work.*.*.*'], hear: () => [] },
   fact(ClusterServed.type, { speakers: ['Kube'], listeners: ['inventory-svc'], isAnswered: true }),
   ...(['beat', 'tunnels', 'goodbye'] as const).map(fromEdge),

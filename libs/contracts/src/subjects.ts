@@ -51,6 +51,10 @@ export const agentSubjects = {
   workSettle: (id: string) => `agent.${subjectToken(id)}.work.settle`,
   /** Request `WorkStatusRequest` → `WorkStatus`. */
   workStatus: (id: string) => `agent.${subjectToken(id)}.work.status`,
+  /** Request `KnownClustersRequest` → `KnownClustersPage`. */
+  knownClusters: (id: string) => `agent.${subjectToken(id)}.discovery.known`,
+  /** Request `DiscoveryChangesRequest` → `DiscoveryChangesReply`. */
+  discoveryChanges: (id: string) => `agent.${subjectToken(id)}.discovery.changes`,
 } as const;
 
 /** Wildcards for the services that listen to agents; the second token is the authenticated agent id. */
@@ -69,6 +73,8 @@ export const anyAgent = {
   workExtend: 'agent.*.work.extend',
   workSettle: 'agent.*.work.settle',
   workStatus: 'agent.*.work.status',
+  knownClusters: 'agent.*.discovery.known',
+  discoveryChanges: 'agent.*.discovery.changes',
 } as const;
 
 /** Subjects on which edges tell each other which agents' tunnels they hold; `id` is that of the edge. */

@@ -4,6 +4,7 @@ import { type Clock, failure } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import { joinGroup, type Run } from '@postern/work-groups';
 import type { EffectiveMatcher } from '../matchers/effective-matchers.ts';
+import { reconcile, type Reconciled } from '../reconciling/reconcile.ts';
 import { Pace } from './pace.ts';
 import { resolveSources, type ResolvedSources } from './resolve-sources.ts';
 import { scan, type Scan } from './scan.ts';
@@ -40,8 +41,8 @@ export interface ScanGroup extends AsyncDisposable {
   sources(): readonly string[];
 }
 
-/** What is kept of a scan, for people: how much it saw, and what kept it from seeing all. */
-export type ScanSummary = Omit<Scan, 'found'> & { readonly found: number };
+/** What is kept of a scan, for people: how much it saw, what kept it from seeing all, and what came of it. */
+export type ScanSummary = Omit<Scan, 'found'> & Reconciled & { readonly found: number };
 
 const scansAtOnce = 4;
 const maxPaces = 2_000;
@@ -65,13 +66,20 @@ export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanG
     return resolved;
   };
 
-  const run = async (task: string, { signal }: Run): Promise<ScanSummary> => {
+  const run = async (task: string, { slot, attempt, signal }: Run): Promise<ScanSummary> => {
     const source = (await resolve()).byTask.get(task);
     if (!source) throw UnknownSource(task);
     const seen = await scan(source, { eks: deps.eks, pace: paceOf(paces, source), signal });
+    const { account, region } = source.as;
+    const reconciled = await reconcile(
+      { bus, agentId, delivery: { group, slot, task, attempt }, signal },
+      seen,
+      { group, account, region, matcherKey: source.matcherKey },
+    );
     const { found, ...rest } = seen;
-    tell(telemetry, task, seen);
-    return { ...rest, found: found.length };
+    const summary = { ...rest, ...reconciled, found: found.length };
+    tell(telemetry, task, summary);
+    return summary;
   };
 
   const member = joinGroup(bus, {
@@ -100,8 +108,10 @@ function paceOf(paces: Map<string, Pace>, { as: { account, region } }: Source): 
   return pace;
 }
 
-function tell({ log }: Telemetry, task: string, { isComplete, listed, found, problems }: Scan): void {
-  const fields = { task, listed, found: found.length };
+function tell({ log }: Telemetry, task: string, summary: ScanSummary): void {
+  const { isComplete, listed, found, changed, problems, notDone } = summary;
+  const fields = { task, listed, found, changed };
   if (isComplete) log.info('a scan is complete', fields);
   else log.warn('a scan did not see everything, so that nothing is deleted by it', { ...fields, problems });
+  if (notDone.length > 0) log.warn('clusters that were found are left alone', { task, clusters: notDone });
 }

@@ -61,6 +61,8 @@ export interface WriteResource {
   /** Rows that hold the value of a new secret already, by path: where one is still in its place it stays. */
   readonly same?: Readonly<Record<string, string>>;
   readonly dropped: readonly string[];
+  /** The origin that a resource may be created with besides `dynamic`: it is the service's own doing. */
+  readonly origin?: string;
   readonly ifMatch?: string;
   readonly now: Date;
 }
@@ -120,7 +122,7 @@ function create(command: WriteResource, state: ResourceState): ResourceEvent[] {
   const { ref, resource } = command;
   if (command.ifMatch !== undefined) throw NotFound(ref.kind, resource.metadata.name);
   const origin = originOf(resource);
-  if (origin !== undefined && origin !== 'dynamic') throw OriginReserved(origin);
+  if (origin !== undefined && origin !== (command.origin ?? 'dynamic')) throw OriginReserved(origin);
   return [upserted(command, { created: state.state === 'absent', secrets: command.secrets })];
 }
 

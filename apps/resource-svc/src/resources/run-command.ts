@@ -1,6 +1,6 @@
 import { type NewEvent, ResourceDeleted, ResourceUpserted, type StoredEvent } from '@postern/contracts';
 import { type Decider, type EventStore, fold, handle } from '@postern/event-store';
-import { type Principal, type Sealer, spiffeId } from '@postern/identity';
+import { type Sealer, spiffeId, type SpiffeName } from '@postern/identity';
 import { applyInline } from '@postern/projections';
 import type { Transaction } from 'kysely';
 import type { ResourceDb } from '../database.ts';
@@ -30,7 +30,7 @@ export interface ResourceRun {
   readonly command: ResourceCommand;
   readonly commandId: string;
   /** Absent for what the service does by itself. */
-  readonly principal?: Principal;
+  readonly principal?: SpiffeName;
   /** Id of the event whose state comes back. */
   readonly restores?: string;
   readonly sealed?: readonly SealedSecret[];

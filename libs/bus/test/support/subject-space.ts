@@ -84,6 +84,8 @@ export const agentRights: Readonly<
   workExtend: { say: ['discovery'], hear: ['resource'] },
   workSettle: { say: ['discovery'], hear: ['resource'] },
   workStatus: { say: ['discovery'], hear: ['resource'] },
+  knownClusters: { say: ['discovery'], hear: ['resource'] },
+  discoveryChanges: { say: ['discovery'], hear: ['resource'] },
 };
 
 function agentRows({ self, other }: SpaceNames): SpaceRow[] {

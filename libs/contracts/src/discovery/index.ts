@@ -7,3 +7,11 @@ export {
   matcherKeysOf,
   nameOfCluster,
 } from './discovered-cluster.ts';
+export {
+  DiscoveryChange,
+  DiscoveryChangesReply,
+  DiscoveryChangesRequest,
+  DiscoveryOutcome,
+  KnownClustersPage,
+  KnownClustersRequest,
+} from './discovery-messages.ts';
