@@ -1,4 +1,4 @@
-import { common, type ConfigOf, optional, text } from '@postern/config';
+import { common, type ConfigOf, flag, optional, text } from '@postern/config';
 
 /** The variables that discovery-svc reads. */
 export const discoveryConfig = {
@@ -12,6 +12,10 @@ export const discoveryConfig = {
   telemetry: common.telemetry,
   outbound: common.outbound,
   aws: common.aws,
+  allowLoopback: flag('POSTERN_KUBE_ALLOW_LOOPBACK', {
+    summary: 'whether clusters that are found may be on this machine',
+    fallback: 'no',
+  }),
   group: text('POSTERN_DISCOVERY_GROUP', {
     summary: 'the discovery group of this process, where no POSTERN_CONFIG_FILE names one',
     fallback: 'default',

@@ -3,10 +3,11 @@ import { startHeartbeat } from '@postern/agent';
 import { openEks } from '@postern/aws';
 import { type Bus, openView, type View } from '@postern/bus';
 import type { DiscoverySection } from '@postern/config';
-import { type DiscoveryShare, everything, type PublicResource } from '@postern/contracts';
+import { type DiscoveryShare, everything, mayConnect, type PublicResource } from '@postern/contracts';
 import type { Clock } from '@postern/core';
 import type { Readiness } from '@postern/http';
 import type { Telemetry } from '@postern/telemetry';
+import { AccessKeeper } from './access/keep-access.ts';
 import {
   type EffectiveMatcher,
   effectiveMatchers,
@@ -32,6 +33,8 @@ export interface DiscoveryServiceConfig {
   readonly heartbeatIntervalMs: number;
   /** Where AWS and the proxy on the way to it are, by the variables of the SDKs. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether clusters may be on this very machine. */
+  readonly allowLoopback: boolean;
 }
 
 /** A running member of a discovery group. */
@@ -48,7 +51,7 @@ export interface DiscoveryService extends AsyncDisposable {
  */
 export function discoveryService(
   deps: DiscoveryServiceDeps,
-  { section, heartbeatIntervalMs, env }: DiscoveryServiceConfig,
+  { section, heartbeatIntervalMs, env, allowLoopback }: DiscoveryServiceConfig,
 ): DiscoveryService {
   const { bus, agentId, telemetry, clock, readiness } = deps;
   let current: EffectiveMatchers = effectiveMatchers(section, [], clock());
@@ -56,6 +59,7 @@ export function discoveryService(
   let isClosed = false;
   let scanning: ScanGroup | undefined;
   const eks = openEks({ env, clock });
+  const access = accessKeeper({ eks, clock, log: telemetry.log, allowLoopback });
   const update = (view: View) => {
     if (!isComplete) return;
     const next = effectiveMatchers(section, resourcesOf(view), clock());
@@ -71,7 +75,7 @@ export function discoveryService(
     tell(telemetry, section.discoveryGroup, current);
     update(view);
     if (isClosed) return;
-    scanning = startScanning({ ...deps, eks }, section, () => current);
+    scanning = startScanning({ ...deps, eks, access }, section, () => current);
     readiness?.setReady(true);
   };
   const ready = begin();
@@ -107,6 +111,16 @@ function startScanning(
   if (group !== '') return scanGroup(deps, { group, pollIntervalMs, matchers: () => current().matchers });
   deps.telemetry.log.warn('nothing is scanned: set discovery_group');
   return undefined;
+}
+
+/** API servers go by a new entry after some seconds, and sometimes only after half a minute. */
+const settle = { everyMs: 5000, forMs: 60_000 };
+
+function accessKeeper(
+  deps: Pick<ConstructorParameters<typeof AccessKeeper>[0], 'eks' | 'clock' | 'log' | 'allowLoopback'>,
+): AccessKeeper {
+  const rules = { mayConnect: (address: string) => mayConnect(address, deps) };
+  return new AccessKeeper({ ...deps, rules, settle, endRetryMs: 1000 });
 }
 
 const toldSources = 100;

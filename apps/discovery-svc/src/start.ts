@@ -66,9 +66,9 @@ async function begin(
     }),
   );
   const deps = { bus, agentId: identity.agentId, telemetry, clock, readiness };
-  const { heartbeatIntervalMs } = config;
+  const { heartbeatIntervalMs, allowLoopback } = config;
   const env = awsEnvironmentOf(config);
-  const service = scope.use(discoveryService(deps, { section, heartbeatIntervalMs, env }));
+  const service = scope.use(discoveryService(deps, { section, heartbeatIntervalMs, env, allowLoopback }));
   await service.ready;
   telemetry.log.info('discovery-svc is ready', { group: section.discoveryGroup });
   return { identity };

@@ -63,7 +63,12 @@ describe('a member of a discovery group', () => {
     const readiness = new Readiness();
     const section = await readSection({ configFile: undefined, group: 'g' });
     const deps = { bus, agentId: 'd1', telemetry, clock: systemClock, readiness };
-    const service = discoveryService(deps, { section, heartbeatIntervalMs: 60_000, env: {} });
+    const service = discoveryService(deps, {
+      section,
+      heartbeatIntervalMs: 60_000,
+      env: {},
+      allowLoopback: false,
+    });
     await service.ready;
     expect(readiness.state).toBe('ready');
     const regions = () =>

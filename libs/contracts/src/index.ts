@@ -228,7 +228,7 @@ export {
   lockTargets,
   tokenIdOf,
 } from './kinds/lock.ts';
-export { type AddressClass, addressClass } from './network-address.ts';
+export { type AddressClass, addressClass, mayConnect } from './network-address.ts';
 export {
   defineKind,
   isLabelKey,

@@ -96,3 +96,9 @@ function blocks(ranges: readonly string[]): BlockList {
 function has(list: BlockList, address: string): boolean {
   return list.check(address.split('%')[0]!, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
+
+/** Whether an address may be connected to, by what the operator of a process allows. */
+export function mayConnect(address: string, { allowLoopback }: { readonly allowLoopback: boolean }): boolean {
+  const kind = addressClass(address);
+  return kind === 'ordinary' || (kind === 'loopback' && allowLoopback);
+}

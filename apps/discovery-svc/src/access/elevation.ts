@@ -36,22 +36,23 @@ export async function elevate(deps: ElevationDeps, of: Elevated): Promise<Elevat
   const { access } = deps.eks;
   const { as, cluster, group, caller } = of;
   const there = await access.describe(as, cluster, caller);
-  if (there && purposeOf(there) === undefined) return 'has_entry';
-  if (there) {
-    const isStale = deps.clock().getTime() - there.createdAt.getTime() > staleMs;
-    const isOurs = purposeOf(there) === 'elevation' && groupOf(there) === group;
-    if (!isOurs && !isStale) return 'busy';
-  } else {
-    try {
-      const tags = entryTags('elevation', group);
-      await access.create(as, cluster, { principal: caller, groups: [], tags });
-    } catch (error) {
-      if (AccessEntryExists.is(error)) return 'busy';
-      throw error;
-    }
-  }
+  if (!there) await create(access, of);
+  // Also after a creation: it may have been told twice, or somebody else have been faster.
+  const now = there ?? (await access.describe(as, cluster, caller));
+  if (!now) return 'busy';
+  if (purposeOf(now) === undefined) return 'has_entry';
+  const isStale = deps.clock().getTime() - now.createdAt.getTime() > staleMs;
+  const isOurs = purposeOf(now) === 'elevation' && groupOf(now) === group;
+  if (!isOurs && !isStale) return 'busy';
   deps.log.info('this process makes itself administrator of a cluster for a moment', placeOf(of));
   return 'elevated';
+}
+
+async function create(access: Eks['access'], { as, cluster, group, caller }: Elevated): Promise<void> {
+  const tags = entryTags('elevation', group);
+  await access.create(as, cluster, { principal: caller, groups: [], tags }).catch((error: unknown) => {
+    if (!AccessEntryExists.is(error)) throw error;
+  });
 }
 
 /**

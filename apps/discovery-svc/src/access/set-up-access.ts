@@ -159,9 +159,18 @@ class SetUp {
     const { access } = this.#deps.eks;
     const { as, cluster, group } = this.#target;
     const groups = [agentGroup];
-    if (isOurs) await access.update(as, cluster, { principal: agents, groups });
-    else
-      await access.create(as, cluster, { principal: agents, groups, tags: entryTags('kube-agents', group) });
+    try {
+      if (isOurs) await access.update(as, cluster, { principal: agents, groups });
+      else {
+        const tags = entryTags('kube-agents', group);
+        await access.create(as, cluster, { principal: agents, groups, tags });
+      }
+    } catch (error) {
+      if (!AccessEntryExists.is(error)) throw error;
+      // It was made before its answer was lost, or by somebody else a moment ago.
+      const there = await access.describe(as, cluster, agents);
+      if (!there?.groups.includes(agentGroup)) throw error;
+    }
     return done(true);
   }
 

@@ -67,7 +67,7 @@ export function plan(
 }
 
 /** The name that EKS knows the cluster of a resource by. */
-function clusterOf({ metadata: { labels } }: PublicResource): string | undefined {
+export function clusterOf({ metadata: { labels } }: PublicResource): string | undefined {
   return labels?.[discoveryLabels.name];
 }
 

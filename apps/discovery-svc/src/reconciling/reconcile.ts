@@ -9,7 +9,7 @@ import {
   type PublicResource,
   type WorkDelivery,
 } from '@postern/contracts';
-import { plan, type Sighting, type SourceId } from './plan.ts';
+import { clusterOf, plan, type Sighting, type SourceId } from './plan.ts';
 
 /** Something that was found and could not be enrolled, or not be taken away. */
 export interface NotDone {
@@ -22,6 +22,8 @@ export interface Reconciled {
   readonly changed: Readonly<Partial<Record<DiscoveryOutcome['outcome'], number>>>;
   /** The first of those that were left alone, with whose they are. */
   readonly notDone: readonly NotDone[];
+  /** Clusters whose resources were deleted, as EKS names them. */
+  readonly gone: readonly string[];
 }
 
 export interface ReconcileDeps {
@@ -43,7 +45,8 @@ export async function reconcile(
   sighting: Sighting,
   source: SourceId,
 ): Promise<Reconciled> {
-  const { found, vanished, collisions } = plan(await knownTo(deps), sighting, source);
+  const known = await knownTo(deps);
+  const { found, vanished, collisions } = plan(known, sighting, source);
   const changes: DiscoveryChange[] = [
     ...vanished.map((name) => ({ type: 'vanished' as const, name })),
     ...found.map(asChange),
@@ -57,7 +60,11 @@ export async function reconcile(
     })),
     ...outcomes.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ name, reason }])),
   ];
-  return { changed: countsOf(outcomes), notDone: notDone.slice(0, maxNotDone) };
+  const deleted = new Set(outcomes.flatMap(({ name, outcome }) => (outcome === 'deleted' ? [name] : [])));
+  const gone = known
+    .filter(({ metadata: { name } }) => deleted.has(name))
+    .flatMap((each) => clusterOf(each) ?? []);
+  return { changed: countsOf(outcomes), notDone: notDone.slice(0, maxNotDone), gone };
 }
 
 async function knownTo({ bus, agentId, delivery, signal }: ReconcileDeps): Promise<PublicResource[]> {

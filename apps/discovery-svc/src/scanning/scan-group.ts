@@ -3,6 +3,7 @@ import type { Eks } from '@postern/aws';
 import { type Clock, failure } from '@postern/core';
 import type { Telemetry } from '@postern/telemetry';
 import { joinGroup, type Run } from '@postern/work-groups';
+import type { AccessKeeper, AccessSummary } from '../access/keep-access.ts';
 import type { EffectiveMatcher } from '../matchers/effective-matchers.ts';
 import { reconcile, type Reconciled } from '../reconciling/reconcile.ts';
 import { Pace } from './pace.ts';
@@ -23,6 +24,7 @@ export interface ScanGroupDeps {
   readonly bus: Bus;
   readonly agentId: string;
   readonly eks: Eks;
+  readonly access: AccessKeeper;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
 }
@@ -42,7 +44,8 @@ export interface ScanGroup extends AsyncDisposable {
 }
 
 /** What is kept of a scan, for people: how much it saw, what kept it from seeing all, and what came of it. */
-export type ScanSummary = Omit<Scan, 'found'> & Reconciled & { readonly found: number };
+export type ScanSummary = Omit<Scan, 'found'> &
+  Omit<Reconciled, 'gone'> & { readonly found: number; readonly access: AccessSummary };
 
 const scansAtOnce = 4;
 const maxPaces = 2_000;
@@ -69,15 +72,17 @@ export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanG
   const run = async (task: string, { slot, attempt, signal }: Run): Promise<ScanSummary> => {
     const source = (await resolve()).byTask.get(task);
     if (!source) throw UnknownSource(task);
-    const seen = await scan(source, { eks: deps.eks, pace: paceOf(paces, source), signal });
+    const pace = paceOf(paces, source);
+    const seen = await scan(source, { eks: deps.eks, pace, signal });
     const { account, region } = source.as;
-    const reconciled = await reconcile(
+    const { gone, ...reconciled } = await reconcile(
       { bus, agentId, delivery: { group, slot, task, attempt }, signal },
       seen,
       { group, account, region, matcherKey: source.matcherKey },
     );
     const { found, ...rest } = seen;
-    const summary = { ...rest, ...reconciled, found: found.length };
+    const access = await deps.access.keep({ source, group, found, gone, pace, signal });
+    const summary = { ...rest, ...reconciled, found: found.length, access };
     tell(telemetry, task, summary);
     return summary;
   };
@@ -109,9 +114,11 @@ function paceOf(paces: Map<string, Pace>, { as: { account, region } }: Source): 
 }
 
 function tell({ log }: Telemetry, task: string, summary: ScanSummary): void {
-  const { isComplete, listed, found, changed, problems, notDone } = summary;
+  const { isComplete, listed, found, changed, problems, notDone, access } = summary;
   const fields = { task, listed, found, changed };
   if (isComplete) log.info('a scan is complete', fields);
   else log.warn('a scan did not see everything, so that nothing is deleted by it', { ...fields, problems });
+  if (access.problems.length > 0)
+    log.warn('agents have no access to clusters that were found', { task, ...access });
   if (notDone.length > 0) log.warn('clusters that were found are left alone', { task, clusters: notDone });
 }

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import {
-  addressClass,
   ClusterServed,
   decodeKubeconfig,
   kubeClusterKind,
   type KubeClusterSpec,
+  mayConnect,
   parseKubeconfig,
   type Selector,
   type ServedCluster,
@@ -73,7 +73,8 @@ export class KubeRole implements AsyncDisposable {
       clock: deps.clock,
       log: deps.log,
       rules: (origin) => ({
-        mayConnect: (address) => mayConnect(address, origin === 'config-file' || config.allowLoopback),
+        mayConnect: (address) =>
+          mayConnect(address, { allowLoopback: origin === 'config-file' || config.allowLoopback }),
       }),
       mayRun: (program) => config.allowedCommands.includes(program),
       changed: (name, cluster, reason) => this.#changed(name, cluster, reason),
@@ -177,11 +178,6 @@ export class KubeRole implements AsyncDisposable {
     }
     servedChanged();
   }
-}
-
-function mayConnect(address: string, allowLoopback: boolean): boolean {
-  const kind = addressClass(address);
-  return kind === 'ordinary' || (kind === 'loopback' && allowLoopback);
 }
 
 function commandsOf({ resource }: ViewEntry): LabelCommands {

@@ -8,6 +8,8 @@ export interface EksClusterFacts {
   readonly region: string;
   /** As AWS spells it: `ACTIVE`, `CREATING`, … */
   readonly status: string;
+  /** When it was made: two clusters of one name, one after the other, are two. */
+  readonly createdAt: Date;
   /** In any order; keys and values are whatever somebody wrote. */
   readonly tags: ReadonlyMap<string, string>;
 }
@@ -43,14 +45,15 @@ export function readCluster(
 ): EksClusterFacts | string {
   const cluster = isPlainObject(answer) ? answer['cluster'] : undefined;
   if (!isPlainObject(cluster)) return 'it describes no cluster';
-  const { arn, name, status, tags } = cluster;
+  const { arn, name, status, tags, createdAt } = cluster;
   const [, , service, region, account, resource] = typeof arn === 'string' ? arn.split(':') : [];
   const isIt = service === 'eks' && resource === `cluster/${asked.name}` && name === asked.name;
   if (!isIt || region !== asked.region || account !== asked.account)
     return 'it describes another cluster, region or account';
   if (typeof status !== 'string' || !/^[A-Z_]{1,40}$/.test(status)) return 'it tells no status';
   const read = readTags(tags);
-  return read ? { ...asked, status, tags: read } : 'its tags are not texts';
+  if (!read) return 'its tags are not texts';
+  return { ...asked, status, createdAt: new Date(Number(createdAt) * 1000 || 0), tags: read };
 }
 
 /** Where the API server of a described cluster is, or why that cannot be told. */

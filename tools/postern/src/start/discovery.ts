@@ -2,6 +2,7 @@ import { common, readConfig } from '@postern/config';
 import { selectorHash } from '@postern/contracts';
 import { discoverySelector, discoveryService } from '@postern/discovery-svc';
 import { type Host, joinCluster, type Started } from './host.ts';
+import { isOnThisMachine } from './local-address.ts';
 
 /** Starts `discovery_service`. */
 export async function startDiscovery(host: Host): Promise<Started> {
@@ -10,7 +11,9 @@ export async function startDiscovery(host: Host): Promise<Started> {
   const { identity, bus } = await joinCluster(host, 'Discovery', [selectorHash(discoverySelector)]);
   const { agentId } = identity;
   const deps = { bus, agentId, telemetry, clock };
-  const service = scope.use(discoveryService(deps, { section: config.discovery, heartbeatIntervalMs, env }));
+  const allowLoopback = await isOnThisMachine(host.joinUrls[0]!);
+  const section = config.discovery;
+  const service = scope.use(discoveryService(deps, { section, heartbeatIntervalMs, env, allowLoopback }));
   telemetry.log.info('the Discovery Service runs', { agentId, group: config.discovery.discoveryGroup });
   return { name: 'discovery_service', ready: service.ready, identity };
 }

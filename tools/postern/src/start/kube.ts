@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readConfig } from '@postern/config';
 import { kubeProxyConfig, kubeProxyService, serviceConfigOf, viewsOf } from '@postern/kube-proxy';
 import { type Host, joinCluster, nodeName, type Started } from './host.ts';
-import { addressTowards } from './local-address.ts';
+import { isOnThisMachine } from './local-address.ts';
 
 /** Starts `kubernetes_service`: the kube role of kube-proxy, without the edge. */
 export async function startKube(host: Host): Promise<Started> {
@@ -20,19 +20,13 @@ export async function startKube(host: Host): Promise<Started> {
 
 /** The part of the environment that the file decides. */
 async function placeOf({ config, joinUrls }: Host): Promise<Record<string, string>> {
-  const proxy = new URL(joinUrls[0]!);
-  const towards = await addressTowards(proxy.hostname, Number(proxy.port || 443));
   return {
     POSTERN_KUBE_PROXY_ROLES: 'kube',
     POSTERN_JOIN_URL: joinUrls.join(','),
     // A proxy on this machine means that everything is: a trial, whose clusters are on this machine too.
-    POSTERN_KUBE_ALLOW_LOOPBACK: isLoopback(towards) ? 'yes' : 'no',
+    POSTERN_KUBE_ALLOW_LOOPBACK: (await isOnThisMachine(joinUrls[0]!)) ? 'yes' : 'no',
     POSTERN_RESOURCE_URL: '',
     POSTERN_JOIN_TOKEN_FILE: '',
     POSTERN_DATA_DIR: join(config.teleport.dataDir, 'kube'),
   };
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
