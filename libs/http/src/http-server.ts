@@ -12,6 +12,7 @@ import { mount } from './mount.ts';
 import { observeRequests } from './observe.ts';
 import { Readiness } from './readiness.ts';
 import type { Route } from './route.ts';
+import { type TurnAway, turningAway } from './turn-away.ts';
 
 /** What a service listens with. */
 export interface HttpServerOptions<Deps> {
@@ -27,6 +28,8 @@ export interface HttpServerOptions<Deps> {
   readonly clock?: Clock;
   /** Asked about the edge of each forwarded request; without it an edge is believed until its certificate ends. */
   readonly isRevoked?: IsRevoked;
+  /** Whose requests are refused unread. */
+  readonly turnAway?: TurnAway;
 }
 
 /** A listener of a service. */
@@ -53,10 +56,16 @@ export function httpServer<Deps>(options: HttpServerOptions<Deps>): HttpServer {
     readiness = new Readiness(),
     clock = systemClock,
     isRevoked,
+    turnAway,
   } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const server: { current?: Server } = {};
-  const app = makeApp((handler) => (server.current = secureServer(identity, limits, handler)), limits);
+  const listener = (handler: RequestListener) =>
+    turnAway ? turningAway(handler, turnAway, { telemetry, limits }) : handler;
+  const app = makeApp(
+    (handler) => (server.current = secureServer(identity, limits, listener(handler))),
+    limits,
+  );
   observeRequests(app, telemetry);
   for (const route of routes)
     mount(app, route, { deps, trust: () => identity.trust(), service, telemetry, clock, isRevoked });

@@ -28,3 +28,4 @@ export {
   type RouteDeclaration,
   type RouteDescription,
 } from './route.ts';
+export { type RequestHead, type TurnAway } from './turn-away.ts';

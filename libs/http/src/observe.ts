@@ -2,6 +2,7 @@ import { messageOf, randomHex, uuidv7 } from '@postern/core';
 import { type Principal, spiffeId } from '@postern/identity';
 import { durationBuckets, parseTraceparent, type Telemetry } from '@postern/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { LogBudget } from './log-budget.ts';
 import { knownError } from './problem.ts';
 
 /** What is known about a request from its first moment on. The parts that authentication finds are filled in later. */
@@ -39,7 +40,7 @@ function newRecord(request: FastifyRequest): RequestRecord {
 }
 
 /**
- * Logs and measures every request when it is over. The path is told as its pattern only: what stands in it may be the name
+ * Logs and measures every request when it is over, but of refused strangers no more than they can be trusted with. The path is told as its pattern only: what stands in it may be the name
  * of a token, which is a secret.
  */
 export function observeRequests(app: FastifyInstance, telemetry: Telemetry): void {
@@ -50,12 +51,14 @@ export function observeRequests(app: FastifyInstance, telemetry: Telemetry): voi
   const active = telemetry.meter.createUpDownCounter('http_server_active_requests', {
     description: 'Requests that are being answered.',
   });
+  const budget = new LogBudget(telemetry.log);
   app.addHook('onRequest', async () => active.add(1));
   app.addHook('onResponse', async (request, reply) => {
     active.add(-1);
     const labels = { method: request.method, route: patternOf(request), status: String(reply.statusCode) };
     duration.record(reply.elapsedTime / 1000, labels);
-    log(telemetry, request, reply);
+    const isStrangers = recordOf(request).principal === undefined && reply.statusCode >= 400;
+    if (reply.statusCode >= 500 || !isStrangers || budget.take()) log(telemetry, request, reply);
   });
 }
 
