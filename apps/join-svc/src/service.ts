@@ -23,6 +23,7 @@ import { isRevoked } from './agents/revoke-agent.ts';
 import { keepRevocations, type RevocationDeps } from './bus/revocations.ts';
 import { sayGoodbye } from './bus/say-goodbye.ts';
 import { JoinLimiter } from './joins/limiter.ts';
+import { turnAwayFrom } from './joins/turn-away.ts';
 import { tokenList, type TokenView } from './joins/tokens.ts';
 import { type MethodSettings, openMethodDeps } from './method-deps.ts';
 import { joinMethods } from './methods/index.ts';
@@ -91,6 +92,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
   const parking = opening.use(openParking({ store, telemetry }));
   const events = openEventDesk({ store, bus, parking });
   const methods = opening.use(await openMethodDeps({ clock, telemetry }, config));
+  const limiter = new JoinLimiter(clock, config.failedJoins);
   const server = opening.use(
     httpServer<JoinDeps>({
       identity: held,
@@ -99,6 +101,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
       clock,
       routes,
       isRevoked: (id) => isRevoked(store, id),
+      turnAway: turnAwayFrom(limiter),
       ...(deps.readiness ? { readiness: deps.readiness } : {}),
       deps: {
         store,
@@ -106,7 +109,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         ...own.known,
         identity: held,
         ...views.known,
-        limiter: new JoinLimiter(clock, config.failedJoins),
+        limiter,
         challenges: openChallenges(config.key, clock),
         joinMethods: deps.joinMethods ?? joinMethods,
         methods,

@@ -55,6 +55,27 @@ describe('the limiter of joins', () => {
     expect(others.map((kind) => fail('192.0.2.1', 1, kind))).toEqual([1, 1, 1]);
   });
 
+  test('knows who has failed too often without asking what is shown (J-12)', () => {
+    const { limiter, fail, wait } = limiterAt();
+    fail('192.0.2.1', 199);
+    expect(limiter.isSpent('192.0.2.1')).toBe(false);
+    fail('192.0.2.1', 1);
+    expect(limiter.isSpent('192.0.2.1')).toBe(true);
+    expect(limiter.isSpent('192.0.2.2')).toBe(false);
+    wait(200);
+    expect(limiter.isSpent('192.0.2.1')).toBe(false);
+  });
+
+  test('counts a guess that was turned away with all others, and nothing but guesses (J-12)', () => {
+    const { limiter, fail } = limiterAt();
+    for (let at = 0; at < 20; at += 1) fail(`198.51.100.${at}`, 100);
+    expect(fail('192.0.2.1', 200)).toBe(0);
+    expect(limiter.isSpent('192.0.2.1')).toBe(true);
+    for (let at = 0; at < 20; at += 1) fail(`203.0.113.${at}`, 100, 'name');
+    expect(fail('192.0.2.2', 1000, 'name')).toBe(0);
+    expect(limiter.isSpent('192.0.2.2')).toBe(false);
+  });
+
   test('does not ask an address that failed too often what it shows', () => {
     const { limiter, fail } = limiterAt();
     fail('192.0.2.1', 200);

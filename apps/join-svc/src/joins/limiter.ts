@@ -1,7 +1,7 @@
 import { type Clock, failure } from '@postern/core';
 
 /** Somebody, or everybody together, joins faster than can be meant well. */
-const TooManyJoins = failure(
+export const TooManyJoins = failure(
   'resource_exhausted',
   'join.too_many_joins',
   () => 'too many joins; try again later',
@@ -55,12 +55,27 @@ export class JoinLimiter {
     this.#ownOf(address);
   }
 
-  /** Takes a place, or throws; the answer gives it back. An address that has none left is not asked what it shows. */
+  /** Whether too much has failed from an address of late, at the least cost. */
+  isSpent(address: string): boolean {
+    const own = this.#addresses.get(networkOf(address));
+    if (!own) return false;
+    settle(own, perAddress, this.#clock().getTime());
+    return own.taken >= perAddress.burst;
+  }
+
+  /**
+   * Takes a place, or throws; the answer gives it back. An address that has none left is not asked what it shows, and one that guesses
+   * while guesses are turned away has failed as well.
+   */
   enter(address: string, shows: () => Shown): () => void {
     const own = this.#ownOf(address);
-    const all = this.#all[shows()];
+    const shown = shows();
+    const all = this.#all[shown];
     settle(all, this.#overall, this.#clock().getTime());
-    if (all.taken >= this.#overall.burst) throw TooManyJoins();
+    if (all.taken >= this.#overall.burst) {
+      if (shown === 'nothing') own.taken += 1;
+      throw TooManyJoins();
+    }
     const taken = [own, all];
     for (const bucket of taken) bucket.taken += 1;
     return () => {
