@@ -1,7 +1,9 @@
 import { benchAudit } from './bench/audit.ts';
 import { benchDataPath } from './bench/data-path.ts';
+import { benchHeartbeats } from './bench/heartbeats.ts';
 import { benchIdleTunnels } from './bench/idle-tunnels.ts';
-import { benchJoinFlood, benchJoins } from './bench/joins.ts';
+import { benchJoinFlood } from './bench/join-flood.ts';
+import { benchJoins } from './bench/joins.ts';
 import { benchLatency } from './bench/latency.ts';
 import { benchLists } from './bench/lists.ts';
 import { benchReplay } from './bench/replay.ts';
@@ -55,13 +57,14 @@ const sections: readonly Section[] = [
     minutes: 3,
     measure: benchTunnel,
   },
-  { name: 'joins', title: 'Joins by token, CPU of join-svc', minutes: 3, measure: benchJoins },
+  { name: 'joins', title: 'Joins, CPU of join-svc', minutes: 3, measure: benchJoins },
   {
     name: 'join-flood',
     title: 'Joins while others guess tokens',
     minutes: 2,
     measure: benchJoinFlood,
   },
+  { name: 'heartbeats', title: 'Heartbeats of a fleet', minutes: 5, measure: benchHeartbeats },
   { name: 'replay', title: 'Projections rebuilt from events', minutes: 5, measure: benchReplay },
 ];
 

@@ -9,10 +9,14 @@ import type { Servers } from './servers.ts';
 export interface JoinProcessPlan extends Pick<Servers, 'postgresUrl' | 'natsUrl'> {
   readonly dataDir: string;
   readonly token: string;
+  /** Where STS is, for joins by `iam`. */
+  readonly stsEndpoint?: string | undefined;
 }
 
 /** join-svc in a process of its own, logging as it does. The bus asks nobody, but its credentials are signed. */
-const { postgresUrl, natsUrl, dataDir, token } = JSON.parse(process.argv[2] ?? '{}') as JoinProcessPlan;
+const { postgresUrl, natsUrl, dataDir, token, stsEndpoint } = JSON.parse(
+  process.argv[2] ?? '{}',
+) as JoinProcessPlan;
 
 // Whoever started this is gone: nothing of ours is worth keeping.
 process.once('disconnect', () => process.exit());
@@ -36,7 +40,7 @@ const service = scope.use(
       adminIdentityFile: undefined,
       busAccountSeed: new Secret(createOperatorConfig().accountSeed),
       busServers: undefined,
-      stsEndpoint: undefined,
+      stsEndpoint,
       agentTtlMs: 86_400_000,
       userTtlMs: 43_200_000,
     },
