@@ -15,6 +15,7 @@ import {
   serviceEnv,
   services,
   type Setting,
+  urlsOf,
 } from './service-env.ts';
 import {
   type NatsServers,
@@ -38,6 +39,8 @@ export interface SeparateStack extends AsyncDisposable {
   readonly links: Links;
   /** The edges' addresses, one for each replica. */
   readonly proxyAddrs: readonly string[];
+  /** Where the replicas of a service listen, `https://host:port`; edges at their public addresses. */
+  urlsOf(service: Exclude<ServiceName, 'discovery-svc'>): string[];
   /** The bus as services reach it, for connections of the test's own process: it can have one kind of them only. */
   readonly busServers: readonly string[];
   /** What a bus connection needs that may do everything. */
@@ -108,6 +111,7 @@ export async function startSeparately(
     servers,
     links,
     proxyAddrs,
+    urlsOf: (service) => urlsOf(setting, service),
     busServers: setting.natsUrl(agents).split(','),
     checkerCredentials: (await import('./checker.ts')).checkerCredentials(dataDir),
     dataDir,

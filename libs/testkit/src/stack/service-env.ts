@@ -65,9 +65,9 @@ export function serviceEnv(setting: Setting, service: ServiceName, at: number): 
     POSTERN_CLUSTER_NAME: 'postern',
     POSTERN_PG_URL: setting.postgresUrl(name),
     POSTERN_NATS_URL: setting.natsUrl(name),
-    POSTERN_JOIN_URL: urlsOf(setting, 'join-svc'),
-    POSTERN_RESOURCE_URL: urlsOf(setting, 'resource-svc'),
-    POSTERN_INVENTORY_URL: urlsOf(setting, 'inventory-svc'),
+    POSTERN_JOIN_URL: urlsOf(setting, 'join-svc').join(','),
+    POSTERN_RESOURCE_URL: urlsOf(setting, 'resource-svc').join(','),
+    POSTERN_INVENTORY_URL: urlsOf(setting, 'inventory-svc').join(','),
     POSTERN_JOIN_TOKEN_FILE: join(dataDir, 'service-token'),
     POSTERN_KEY_FILE: join(dataDir, 'kek'),
     POSTERN_LISTEN: `127.0.0.1:${own.listen}`,
@@ -116,9 +116,13 @@ export function edgeAddresses({ ports, replicas }: Pick<Setting, 'ports' | 'repl
   );
 }
 
-function urlsOf({ ports, replicas }: Setting, service: ServiceName): string {
-  return Array.from(
-    { length: replicas },
-    (_, at) => `https://127.0.0.1:${ports.get(processName(service, at))!.listen}`,
-  ).join(',');
+/** Where the replicas of a service listen, `https://host:port`. */
+export function urlsOf(
+  { ports, replicas }: Pick<Setting, 'ports' | 'replicas'>,
+  service: ServiceName,
+): string[] {
+  return Array.from({ length: replicas }, (_, at) => {
+    const { edge, listen } = ports.get(processName(service, at))!;
+    return `https://127.0.0.1:${service === 'kube-proxy' ? edge : listen}`;
+  });
 }
