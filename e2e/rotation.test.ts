@@ -209,16 +209,16 @@ test('services that slept through a rotation begin again, each with an identity 
   for (const name of asleep) stack.processNamed(name).freeze();
   for (const phase of ['init', 'update_clients', 'update_servers', 'standby'] as const) {
     await move(phase, ...(phase === 'init' ? [] : ['--force']));
-    if (phase !== 'standby') console.log('DBG', JSON.stringify(before));
-    await until(
-      `who is awake has followed to ${phase}`,
-      async () => {
-        const { followed, total } = (await status()).rotation.agents;
-        if (followed < awake) throw new Error(`${followed} of ${total} have, not ${awake}`);
-        return true;
-      },
-      bounded,
-    );
+    if (phase !== 'standby')
+      await until(
+        `who is awake has followed to ${phase}`,
+        async () => {
+          const { followed, total } = (await status()).rotation.agents;
+          if (followed < awake) throw new Error(`${followed} of ${total} have, not ${awake}`);
+          return true;
+        },
+        bounded,
+      );
   }
   for (const name of asleep) stack.processNamed(name).thaw();
   for (const [at, name] of asleep.entries()) {
