@@ -79,7 +79,10 @@ test('a lock on a token cuts off who joined by it, and its removal lets them go 
     return listed?.presence === 'online' && listed;
   });
   await until('it has a tunnel', async () => (await agentLog()).includes('tunnel'));
+  const before = (await agentLog()).length;
   const said = await running.admin.must('tctl', ['lock', `--token=${token}`, '--message=token leaked']);
+  const isCut = async () => (await agentLog()).slice(before).includes('a tunnel is closed');
+  await until('its tunnel is cut', isCut, { withinMs: 5000 });
   const [, name] = /with name "([^"]+)"/.exec(said) ?? [];
   await until('it is offline', async () => (await stolen())?.presence !== 'online');
   await until('it is told why', async () => (await agentLog()).includes('token leaked'));

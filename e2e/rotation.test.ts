@@ -203,8 +203,8 @@ test('authorities are rotated under load with 200 agents: no request fails, and 
 test('services that slept through a rotation begin again, each with an identity of its own method', async () => {
   await followers[Symbol.asyncDispose]();
   const asleep = ['resource-svc-1', 'inventory-svc-1', 'kube-proxy-1', 'discovery-svc-1'];
-  const before = (await status()).rotation.agents;
-  const awake = before.followed - count - asleep.length;
+  // The other discovery-svc may be on the bus through the edge that sleeps.
+  const awake = (await status()).rotation.agents.followed - count - asleep.length - 1;
   const begun = await Promise.all(asleep.map(logOf));
   for (const name of asleep) stack.processNamed(name).freeze();
   for (const phase of ['init', 'update_clients', 'update_servers', 'standby'] as const) {

@@ -246,14 +246,16 @@ describe('a lock', () => {
   test.each([
     ['an agent', { server_id: 'a1' }],
     ['the token by which it joined', { join_token: `sha256:${token}` }],
-  ])('on %s ends its tunnels and keeps it out until it is gone', async (_, target) => {
+  ])('on %s ends its tunnels within two seconds and keeps it out until it is gone', async (_, target) => {
     const edge = await rig.edge('e1');
     const agent = await rig.agent('a1', [edge], { joinToken: token });
     const other = await rig.agent('a2', [edge], { joinToken: 'cd'.repeat(32) });
     await reached(edge, agent, 'here');
     await reached(edge, other, 'here');
+    const began = performance.now();
     rig.lock(edge, target);
     await reached(edge, agent, undefined);
+    expect(performance.now() - began).toBeLessThan(2000);
     const refusals = () => rig.telemetry.lines.filter((line) => line.includes('is locked')).length;
     await until(() => refusals() > 1, 'it was refused again', 10_000);
     expect(edge.tunnels.reach.placeOf('a1')).toBeUndefined();

@@ -204,6 +204,3 @@ export const notApplicable: Readonly<Record<string, string>> = {
   'L-13':
     'informational: what is filtered costs time in proportion to what the API server sends, which no constant-time filter could hide',
 };
-
-/** Not covered yet: authorities are not rotated. Has to be empty in the end. */
-export const pending: readonly string[] = ['C-13'];
