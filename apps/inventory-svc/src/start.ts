@@ -40,7 +40,11 @@ export async function startInventorySvc(config: InventoryConfig): Promise<Runnin
   const diag = await opening.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
   const ground = { config, telemetry, readiness, listen: config.listen };
   const { first, ended } = opening.use(
-    await keepService((beginning) => begin(ground, beginning), { name: 'inventory-svc', telemetry }),
+    await keepService((beginning) => begin(ground, beginning), {
+      name: 'inventory-svc',
+      telemetry,
+      staysWhenTaken: true,
+    }),
   );
   const { url } = first;
   const open = opening.move();

@@ -40,7 +40,11 @@ export async function startKubeProxy(
   const diag = await scope.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
   const ground = { config, settings, busServers, telemetry, readiness };
   const { first, ended } = scope.use(
-    await keepService((beginning) => begin(ground, beginning), { name: 'kube-proxy', telemetry }),
+    await keepService((beginning) => begin(ground, beginning), {
+      name: 'kube-proxy',
+      telemetry,
+      staysWhenTaken: settings.edge !== undefined,
+    }),
   );
   const { url } = first;
   const open = scope.move();

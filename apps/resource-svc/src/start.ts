@@ -33,7 +33,11 @@ export async function startResourceSvc(config: ResourceConfig): Promise<RunningR
   const diag = await scope.use(diagServer({ telemetry, readiness })).listen(config.diagListen);
   const ground = { config, telemetry, readiness, listen: config.listen };
   const { first, ended } = scope.use(
-    await keepService((beginning) => begin(ground, beginning), { name: 'resource-svc', telemetry }),
+    await keepService((beginning) => begin(ground, beginning), {
+      name: 'resource-svc',
+      telemetry,
+      staysWhenTaken: true,
+    }),
   );
   const { url } = first;
   const open = scope.move();

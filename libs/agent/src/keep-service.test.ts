@@ -73,6 +73,15 @@ describe('a service that is kept', () => {
     expect(identities).toHaveLength(1);
   });
 
+  test('goes on without its identity where it is one that stays', async () => {
+    kept = await keepService(begin, { name: 'resource-svc', telemetry, staysWhenTaken: true });
+    refuse(1, IdentityEnded('this agent is locked'));
+    await expect.poll(() => telemetry.lines.join('\n')).toContain('the identity was taken away');
+    expect(happened).toEqual(['begins 1']);
+    await kept[Symbol.asyncDispose]();
+    expect(happened).toEqual(['begins 1', 'has ended 1']);
+  });
+
   test('ends when it cannot begin again', async () => {
     const { ended } = await keep();
     for (const number of [1, 2]) {

@@ -32,17 +32,20 @@ interface KeepOptions {
   /** For the log. */
   readonly name: string;
   readonly telemetry: Pick<Telemetry, 'log'>;
+  /** Whether it goes on when its identity is taken from it: services tell of locks, and so of the end of a lock on themselves. */
+  readonly staysWhenTaken?: boolean;
   /** When the process is told to stop. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Begins a service, and begins it again, from its identity on, when the control plane does not know the identity any more: its
- * certificate and its name are part of everything that it runs on. An identity that was taken from it ends the service.
+ * certificate and its name are part of everything that it runs on. An identity that was taken from it ends the service, unless it is
+ * one that stays.
  */
 export async function keepService<T extends RunsByIdentity>(
   begin: (beginning: Beginning) => Promise<T>,
-  { name, telemetry, signal: stop }: KeepOptions,
+  { name, telemetry, staysWhenTaken = false, signal: stop }: KeepOptions,
 ): Promise<KeptService<T>> {
   const { log } = telemetry;
   const closed = new AbortController();
@@ -53,7 +56,12 @@ export async function keepService<T extends RunsByIdentity>(
     for (;;) {
       const { lost } = running.service.identity;
       if (!lost.aborted) await once(lost, 'abort', { signal });
-      if (IdentityEnded.is(lost.reason)) throw lost.reason;
+      if (IdentityEnded.is(lost.reason)) {
+        if (!staysWhenTaken) throw lost.reason;
+        log.error('the identity was taken away', { service: name, reason: lost.reason.message });
+        if (!signal.aborted) await once(signal, 'abort');
+        signal.throwIfAborted();
+      }
       log.warn('the identity was refused; the service begins again', {
         service: name,
         reason: messageOf(lost.reason),
