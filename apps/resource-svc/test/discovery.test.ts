@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '@postern/core';
-import type { DiscoveryOutcome, PublicResource, WorkDelivery } from '@postern/contracts';
+import {
+  type DiscoveryOutcome,
+  matcherKeyOf,
+  type PublicResource,
+  type Resource,
+  type WorkDelivery,
+} from '@postern/contracts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { withScans } from '../src/discovery/config-status.ts';
 import { runCommand } from '../src/resources/run-command.ts';
 import { found, type Scans, serveScans, vanished } from './support/scans.ts';
 import { refusal } from './support/work-requests.ts';
@@ -246,5 +253,56 @@ describe('only who holds a scan may speak of it', () => {
       expect(await refusal(scans.changes(delivery, changes as []))).toBe(
         'resource.invalid_discovery_request',
       );
+  });
+});
+
+describe('the status of a discovery_config', () => {
+  const config = (spec: Record<string, unknown>) =>
+    ({
+      kind: 'discovery_config',
+      version: 'v1',
+      metadata: { name: 'c' },
+      spec: { discovery_group: group, aws: [spec], azure: [], gcp: [], kube: [] },
+    }) as unknown as Resource;
+
+  test('tells of each account and region what its matcher saw last, and which permission is missing', async () => {
+    const tags = { env: ['prod'] };
+    const problem = {
+      action: 'eks:ListClusters',
+      code: 'aws.denied',
+      permission: 'eks:ListClusters',
+      message: 'no',
+    };
+    const seen = { isComplete: false, listed: 0, found: 0, changed: {}, problems: [problem], notDone: [] };
+    const delivery = await scans.hold({ group, key: matcherKeyOf(tags) });
+    await scans.hold({ group, region: 'us-east-1', key: matcherKeyOf(tags) });
+    await scans.hold({ group, region: 'sa-east-1', key: matcherKeyOf({ env: ['test'] }) });
+    await scans.end(delivery, seen);
+    const of = (spec: Record<string, unknown>) =>
+      withScans(world.store.db, config({ types: ['eks'], ...spec }));
+    expect(await of({ regions: ['*'], tags: { env: 'prod' } })).toMatchObject({
+      status: {
+        aws: [
+          {
+            scans: [
+              {
+                account: '111111111111',
+                region: 'eu-west-1',
+                state: 'incomplete',
+                result: { problems: [problem] },
+              },
+              { account: '111111111111', region: 'us-east-1', state: 'not yet' },
+            ],
+          },
+        ],
+      },
+    });
+    const role = 'arn:aws:iam::444444444444:role/scan';
+    for (const spec of [
+      { regions: ['eu-west-1'] },
+      { regions: ['*'], tags: { env: 'prod' }, assume_role_arn: role },
+    ])
+      expect(await of(spec)).toMatchObject({ status: { aws: [{ scans: [] }] } });
+    expect(await of({ regions: ['nowhere'] })).toMatchObject({ status: { aws: [{ scans: [] }] } });
   });
 });

@@ -1,8 +1,9 @@
 import { type Eks, regionsOf } from '@postern/aws';
 import type { AwsMatcher } from '@postern/config';
+import { matcherKeyOf } from '@postern/contracts';
 import { messageOf } from '@postern/core';
 import type { EffectiveMatcher } from '../matchers/effective-matchers.ts';
-import { matcherKeyOf, type Source, taskOf } from './source.ts';
+import { type Source, taskOf } from './source.ts';
 
 /** A matcher that leads nowhere now, and why. */
 export interface Unresolved {
@@ -46,7 +47,7 @@ async function sourcesOf(matcher: AwsMatcher, eks: Pick<Eks, 'who'>): Promise<So
   const own = regions[0] === '*' ? anyRegion : regions[0]!;
   // Of a role the ARN tells all; and no account is asked who it is before a scan has to.
   const [, partition, , , account] = (arn ?? (await eks.who({ region: own })).arn).split(':');
-  const matcherKey = matcherKeyOf(matcher);
+  const matcherKey = matcherKeyOf(matcher.tags);
   const role = arn === undefined ? {} : { role: { arn, externalId } };
   const named = regions[0] === '*' ? regionsOf(partition!) : regions;
   return named.map((region) => ({ as: { account: account!, region, ...role }, matcher, matcherKey }));

@@ -1,11 +1,12 @@
 import { type Eks, openEks } from '@postern/aws';
 import { readAwsMatcher } from '@postern/config';
+import { matcherKeyOf } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { type AwsRig, sessionOf, startAws } from '@postern/testkit';
 import { vi } from 'vitest';
 import { Pace } from '../../src/scanning/pace.ts';
 import { scan, type Scan } from '../../src/scanning/scan.ts';
-import { matcherKeyOf, type Source } from '../../src/scanning/source.ts';
+import type { Source } from '../../src/scanning/source.ts';
 
 export const account = '333333333333';
 export const place = { account, region: 'eu-west-1' };
@@ -44,7 +45,7 @@ export async function startAwsWorld(timeoutMs = 2_000): Promise<AwsWorld> {
 /** A source of this place, or of another. */
 export function sourceOf(tags: Record<string, string> = { env: 'prod' }, as: Source['as'] = place): Source {
   const matcher = readAwsMatcher({ types: ['eks'], regions: [as.region], tags }, 'aws[0]');
-  return { as, matcher, matcherKey: matcherKeyOf(matcher) };
+  return { as, matcher, matcherKey: matcherKeyOf(matcher.tags) };
 }
 
 export function quickPace(): Pace {

@@ -1,5 +1,6 @@
 import { allowIf, route } from '@postern/http';
 import type { ServiceDeps } from '../service-deps.ts';
+import { withScans } from '../discovery/config-status.ts';
 import { requireRead } from '../rules/read-rules.ts';
 import { refNamed } from './find-target.ts';
 import { DocumentBody, NamedParams, ReadQuery } from './operation.ts';
@@ -29,7 +30,7 @@ export const getResource = route<ServiceDeps>()({
     const kind = kindOf(params.kind);
     const row = await findResource(lookup.db, await refNamed(lookup, kind, params.name), lookup.clock());
     if (!row) throw NotFound(kind.kind, kind.secretName ? 'of that name' : params.name);
-    const document = documentOf(row);
+    const document = await withScans(lookup.db, documentOf(row));
     if (query.withSecrets !== 'true') return document;
     return joinSecrets(
       document,

@@ -1,5 +1,6 @@
 import { allowIf, route } from '@postern/http';
 import { Type } from 'typebox';
+import { withScans } from '../discovery/config-status.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { callerOf, requireRule } from '../rules/caller.ts';
 import { requireRead } from '../rules/read-rules.ts';
@@ -30,7 +31,8 @@ export const listResourcesOfKind = route<ServiceDeps>()({
   async handle(deps, { params, query }) {
     const { lookup } = deps;
     const rows = await listResources(lookup.db, kindOf(params.kind).kind, lookup.clock());
-    if (query.withSecrets !== 'true') return { resources: rows.map(documentOf) };
+    if (query.withSecrets !== 'true')
+      return { resources: await Promise.all(rows.map((row) => withScans(lookup.db, documentOf(row)))) };
     return { resources: await Promise.all(rows.map((row) => withSecrets(deps, row))) };
   },
 });

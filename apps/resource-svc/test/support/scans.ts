@@ -31,6 +31,8 @@ export interface Scans extends AsyncDisposable {
   hold(spec: ScanSpec): Promise<WorkDelivery>;
   /** Takes it away again. */
   lose(delivery: WorkDelivery): Promise<void>;
+  /** Ends it with what its member says that it saw. */
+  end(delivery: WorkDelivery, result: unknown): Promise<void>;
   changes(
     delivery: WorkDelivery,
     changes: readonly DiscoveryChange[],
@@ -76,6 +78,15 @@ export function serveScans({ bus, store, telemetry }: WorkWorld): Scans {
         .updateTable('work_task')
         .set({ attempt: attempt + 1, holder: 'another' })
         .where('group_name', '=', group)
+        .where('task', '=', task)
+        .execute();
+    },
+    async end({ group, slot, task }, result) {
+      await store.db
+        .updateTable('work_task')
+        .set({ state: 'done', ended_at: new Date(), lease_until: null, result: JSON.stringify(result) })
+        .where('group_name', '=', group)
+        .where('slot', '=', new Date(slot))
         .where('task', '=', task)
         .execute();
     },

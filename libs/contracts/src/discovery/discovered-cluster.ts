@@ -1,6 +1,8 @@
+import { canonicalJson, sha256Hex } from '@postern/core';
 import { isLabelKey } from '../kinds/define-kind.ts';
 import { isReservedLabel, originLabel } from '../kinds/labels.ts';
 import type { PublicResource } from '../resource/resource-events.ts';
+import type { LabelPatterns } from '../selector.ts';
 
 /** A cluster of EKS as it was found. */
 export interface FoundCluster {
@@ -76,6 +78,12 @@ export function nameOfCluster({ name, account, region, tags }: FoundCluster): st
   if (wish !== undefined && isClusterName(wish)) return wish;
   const missing = ['eks', region, account].filter((part) => !name.toLowerCase().includes(part));
   return [name, ...missing].join('-').replace(/-{2,}/g, '-').replace(/^-|-$/g, '');
+}
+
+/** A matcher as what it selects by, in few letters. How the account is reached is not among it: another role finds the same. */
+export function matcherKeyOf(tags: LabelPatterns): string {
+  const sorted = Object.entries(tags).map(([key, patterns]) => [key, patterns.toSorted()] as const);
+  return sha256Hex(canonicalJson(Object.fromEntries(sorted))).slice(0, 16);
 }
 
 /** The keys of the matchers that a resource was found by. */

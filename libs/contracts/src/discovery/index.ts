@@ -4,6 +4,7 @@ export {
   type FoundBy,
   type FoundCluster,
   labelsOfCluster,
+  matcherKeyOf,
   matcherKeysOf,
   nameOfCluster,
 } from './discovered-cluster.ts';
