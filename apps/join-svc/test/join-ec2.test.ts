@@ -8,7 +8,7 @@ import type { IssuedIdentity } from '@postern/contracts';
 import { systemClock } from '@postern/core';
 import { caPin } from '@postern/identity';
 import { silentTelemetry } from '@postern/telemetry';
-import { type AwsRig, startAws } from '@postern/testkit';
+import { type AwsRig, startAws, until } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { instanceDocument, testRegion } from '../src/methods/ec2/testing.ts';
 import {
@@ -53,6 +53,8 @@ beforeAll(async () => {
     plane.replica({ ec2CertificatesDir, aws: awsVariables() }),
     plane.replica({ ec2CertificatesDir, aws: awsVariables() }),
   ]);
+  for (const at of replicas.keys())
+    await until('it knows tokens', async () => (await joinWith(documentOf(), {}, at)).status === 200);
 });
 afterAll(() => scope.disposeAsync());
 
