@@ -76,7 +76,7 @@ export type JoinServiceConfig = Omit<
     readonly failedJoins?: number;
   };
 
-const refusalAfterMs = 1_000;
+const defaultRefusalMs = 1_000;
 
 /** Certificate authorities, joins, renewals and sessions. */
 export async function joinService(deps: JoinServiceDeps, config: JoinServiceConfig): Promise<JoinService> {
@@ -93,6 +93,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
   const events = openEventDesk({ store, bus, parking });
   const methods = opening.use(await openMethodDeps({ clock, telemetry }, config));
   const limiter = new JoinLimiter(clock, config.failedJoins);
+  const { refusalAfterMs = defaultRefusalMs } = config;
   const server = opening.use(
     httpServer<JoinDeps>({
       identity: held,
@@ -101,7 +102,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
       clock,
       routes,
       isRevoked: (id) => isRevoked(store, id),
-      turnAway: turnAwayFrom(limiter),
+      turnAway: turnAwayFrom(limiter, refusalAfterMs),
       ...(deps.readiness ? { readiness: deps.readiness } : {}),
       deps: {
         store,
@@ -120,7 +121,7 @@ export async function joinService(deps: JoinServiceDeps, config: JoinServiceConf
         clock,
         agentTtlMs: config.agentTtlMs,
         userTtlMs: config.userTtlMs,
-        refusalAfterMs: config.refusalAfterMs ?? refusalAfterMs,
+        refusalAfterMs,
       },
     }),
   );

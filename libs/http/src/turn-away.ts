@@ -20,6 +20,8 @@ export interface TurnAway {
   readonly answer: AppError;
   /** Asked about each request that no edge speaks for; must be cheap, since a flood is made of those for which it says yes. */
   readonly isUnwelcome: (head: RequestHead) => boolean;
+  /** Milliseconds until they are told: a flood that waits for its answers is as fast as it has connections, which are bounded. */
+  readonly afterMs: number;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface TurnAway {
  */
 export function turningAway(
   handler: RequestListener,
-  { answer, isUnwelcome }: TurnAway,
+  { answer, isUnwelcome, afterMs }: TurnAway,
   { telemetry, limits }: { readonly telemetry: Pick<Telemetry, 'meter'>; readonly limits: HttpLimits },
 ): RequestListener {
   const turnedAway = telemetry.meter.createCounter('http_server_turned_away_total', {
@@ -45,7 +47,8 @@ export function turningAway(
   const refuse = (request: IncomingMessage, response: ServerResponse) => {
     turnedAway.add(1);
     const isShort = Number(request.headers['content-length'] ?? Number.NaN) <= limits.bodyBytes;
-    response.writeHead(problem.status, isShort ? headers : { ...headers, connection: 'close' }).end(body);
+    const told = isShort ? headers : { ...headers, connection: 'close' };
+    setTimeout(() => response.writeHead(problem.status, told).end(body), afterMs);
   };
   return (request, response) => {
     const { method = '', url = '', socket } = request;

@@ -23,7 +23,7 @@ async function serverThatHears(isUnwelcome: (head: { url: string; sourceIp: stri
     },
   });
   const identity = await (await makeTrust()).held('svc', 's1', ['Auth']);
-  const turnAway = { answer: Enough(), isUnwelcome };
+  const turnAway = { answer: Enough(), isUnwelcome, afterMs: 20 };
   const server = httpServer({ identity, service: 'join-svc', telemetry, routes: [say], deps: {}, turnAway });
   scope.use(server);
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });

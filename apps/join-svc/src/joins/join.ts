@@ -1,5 +1,5 @@
 import { AgentJoined, type IssuedIdentity, type JoinRequest } from '@postern/contracts';
-import { derivedUuid, messageOf } from '@postern/core';
+import { delay, derivedUuid, messageOf } from '@postern/core';
 import { handle } from '@postern/event-store';
 import { keyFingerprint, readCsr } from '@postern/identity';
 import { agentDecider, JoinIdTaken, KeyInUse } from '../agents/agent.ts';
@@ -9,6 +9,7 @@ import type { JoinDeps } from '../deps.ts';
 import { type JoinToken, ProofRefused } from '../methods/method.ts';
 import { PolicyNotReady } from '../sessions/caller.ts';
 import { isOutdated, issueIdentity } from './issue-identity.ts';
+import { TooManyJoins } from './limiter.ts';
 import { whyNotAllowed, whyRefused } from './match.ts';
 import { type Established, prove } from './prove.ts';
 import { JoinWasRefused, NotAllowedByToken, refuse } from './refuse.ts';
@@ -30,7 +31,7 @@ export async function join(
   request: JoinRequest,
   context: JoinContext,
 ): Promise<IssuedIdentity> {
-  const leave = deps.limiter.enter(context.sourceIp, () => shownBy(deps, request));
+  const leave = await placeFor(deps, request, context);
   try {
     const identity = await joinOnce(deps, request, context);
     leave();
@@ -38,6 +39,20 @@ export async function join(
   } catch (error) {
     // Only what may be a guess counts against its sender.
     if (!JoinWasRefused.is(error) && !NotAllowedByToken.is(error)) leave();
+    throw error;
+  }
+}
+
+/** A place at the limiter. Whoever gets none waits as long as who is refused, so that a flood is as fast as it has connections. */
+async function placeFor(
+  deps: JoinDeps,
+  request: JoinRequest,
+  { sourceIp }: JoinContext,
+): Promise<() => void> {
+  try {
+    return deps.limiter.enter(sourceIp, () => shownBy(deps, request));
+  } catch (error) {
+    if (TooManyJoins.is(error)) await delay(deps.refusalAfterMs);
     throw error;
   }
 }

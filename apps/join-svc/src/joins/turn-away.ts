@@ -6,9 +6,10 @@ import { joinRoute } from './routes.ts';
 const paths = [joinRoute.url, challengeRoute.url];
 
 /** Whoever has failed too often is not heard: the limiter would say so later, when the request was read and parsed. */
-export function turnAwayFrom(limiter: Pick<JoinLimiter, 'isSpent'>): TurnAway {
+export function turnAwayFrom(limiter: Pick<JoinLimiter, 'isSpent'>, afterMs: number): TurnAway {
   return {
     answer: TooManyJoins(),
+    afterMs,
     isUnwelcome: ({ url, sourceIp }) => paths.includes(url) && limiter.isSpent(sourceIp),
   };
 }
