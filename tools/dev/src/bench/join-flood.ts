@@ -17,13 +17,13 @@ interface Crowd {
 }
 
 const crowds: readonly Crowd[] = [
-  { addresses: 50, connectionsEach: 8 },
-  { addresses: 1000, connectionsEach: 1 },
+  { addresses: 50, connectionsEach: 80 },
+  { addresses: 1000, connectionsEach: 4 },
 ];
 
 /**
- * How joins fare while bad proofs come as fast as they are answered: from few addresses, which are turned away by what has failed from
- * them, and from so many that only what they show turns them away.
+ * How joins fare while bad proofs come as fast as they are answered, over thousands of connections: from few addresses, which are turned
+ * away by what has failed from them, and from so many that only what they show turns them away.
  */
 export async function benchJoinFlood(folder: string, scope: AsyncDisposableStack): Promise<Measured[]> {
   const aws = scope.use(await startAws());
@@ -100,7 +100,9 @@ async function underFlood({ url, ca, pid }: JoinRig, { crowd, bodies, good }: Fl
   const flooder = new Worker(new URL('./join-flooder.ts', import.meta.url), { workerData });
   try {
     // At first each is recorded and answered a second later; what lasts is what comes when as many have failed as may.
-    await until('guesses are turned away', () => counts[2]! > 10_000, { withinMs: 60_000 });
+    await until('guesses are turned away', () => counts[2]! > 2 * crowd.addresses * crowd.connectionsEach, {
+      withinMs: 60_000,
+    });
     const before = counts.slice();
     const cpu = cpuSeconds([pid]);
     const joins = new Samples();
