@@ -1,6 +1,7 @@
 import { benchAudit } from './bench/audit.ts';
 import { benchDataPath } from './bench/data-path.ts';
 import { benchHeartbeats } from './bench/heartbeats.ts';
+import { benchDiscovery } from './bench/discovery.ts';
 import { benchIdleTunnels } from './bench/idle-tunnels.ts';
 import { benchJoinFlood } from './bench/join-flood.ts';
 import { benchJoins } from './bench/joins.ts';
@@ -65,6 +66,12 @@ const sections: readonly Section[] = [
     measure: benchJoinFlood,
   },
   { name: 'heartbeats', title: 'Heartbeats of a fleet', minutes: 5, measure: benchHeartbeats },
+  {
+    name: 'discovery',
+    title: 'Clusters of EKS, found in 20 accounts and 17 regions',
+    minutes: 10,
+    measure: benchDiscovery,
+  },
   { name: 'replay', title: 'Projections rebuilt from events', minutes: 5, measure: benchReplay },
 ];
 

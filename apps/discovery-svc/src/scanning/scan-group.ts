@@ -47,7 +47,8 @@ export interface ScanGroup extends AsyncDisposable {
 export type ScanSummary = Omit<Scan, 'found'> &
   Omit<Reconciled, 'gone'> & { readonly found: number; readonly access: AccessSummary };
 
-const scansAtOnce = 4;
+/** Each waits for AWS most of the time, at the pace of its own account and region. */
+const scansAtOnce = 16;
 const maxPaces = 2_000;
 
 /** Takes part in the scans of a group: each source once in a poll interval, whoever of its members is free. */

@@ -2,7 +2,7 @@ import { type Clock, delay, failure, messageOf } from '@postern/core';
 import { Agent, request } from 'undici';
 import { NoAwsCredentials } from '../identity/no-credentials.ts';
 import { stsHostOf } from '../sts-hosts.ts';
-import { Sha256 } from './sha256.ts';
+import { Sha256 } from '../sha256.ts';
 
 /** Where a bucket is. */
 export interface BucketPlace {
