@@ -12,6 +12,7 @@ import {
 } from '@postern/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AllInOne, startAllInOne } from './support/all-in-one.ts';
+import { type RealEksCluster, startEksCluster } from './support/eks-clusters.ts';
 
 /** The configuration of the guide as it is printed, but for addresses, folders and how long a poll takes. */
 const teleportYaml = (folder: string, edge: string, pin: string) => `version: v3
@@ -57,22 +58,24 @@ describe('the guide on EKS auto-discovery', () => {
   let aws: AwsRig;
   let plane: AllInOne;
   let agent: RunningProcess | undefined;
+  /** Those that are called `one`, by region. */
+  let ones: readonly RealEksCluster[];
+  const scope = new AsyncDisposableStack();
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'postern-eks-'));
     aws = await startAws();
-    plane = await startAllInOne(folder);
+    aws.accounts.roles.set(role.arn, role);
+    const cluster = (place: (typeof places)[number]) => startEksCluster({ aws, folder, scope }, place, 'one');
+    [plane, ...ones] = await Promise.all([startAllInOne(folder), ...places.map(cluster)]);
+    for (const one of ones) one.put(tags);
     for (const place of places)
-      aws.eks.put(
-        place,
-        { name: 'one', tags },
-        { name: 'two', tags },
-        { name: 'other', tags: { env: 'test' } },
-      );
-  });
+      aws.eks.put(place, { name: 'two', tags }, { name: 'other', tags: { env: 'test' } });
+  }, 180_000);
   afterAll(async () => {
     await agent?.stop();
     await plane?.[Symbol.asyncDispose]();
+    await scope.disposeAsync();
     await aws?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
@@ -119,14 +122,75 @@ describe('the guide on EKS auto-discovery', () => {
     expect(shown).toContain('teleport.internal/discovery-group-name: aws-prod');
   });
 
+  /** kubectl, as somebody who may do everything in clusters of production. */
+  async function getNamespaces(cluster: string): Promise<string> {
+    const kubeconfig = join(folder, `${cluster}.kubeconfig`);
+    const told = [
+      '--format=kubernetes',
+      `--kube-cluster-name=${cluster}`,
+      '--overwrite',
+      `--out=${kubeconfig}`,
+    ];
+    const signed = await plane.admin.run('tctl', ['auth', 'sign', '--user=ops', ...told]);
+    if (signed.code !== 0) return signed.stderr;
+    const { stdout, stderr } = await plane.admin.kubectl(['--kubeconfig', kubeconfig, 'get', 'namespaces']);
+    return stdout + stderr;
+  }
+
+  test('they are served by the Kubernetes Service of the same process, which nobody had to let in', async () => {
+    const { admin } = plane;
+    const file = join(folder, 'role.yaml');
+    await writeFile(
+      file,
+      'kind: role\nversion: v7\nmetadata: {name: ops}\nspec:\n  allow:\n    kubernetes_labels: {env: prod}\n' +
+        "    kubernetes_groups: ['system:masters']\n" +
+        "    kubernetes_resources: [{kind: '*', namespace: '*', name: '*', verbs: ['*']}]\n",
+    );
+    await admin.must('tctl', ['create', file]);
+    await admin.must('tctl', ['users', 'add', 'ops', '--roles=ops']);
+    for (const { region } of places) {
+      const cluster = called('one', region);
+      await until(
+        `kubectl reaches ${cluster}`,
+        async () => (await getNamespaces(cluster)).includes('kube-system'),
+        {
+          withinMs: 60_000,
+        },
+      );
+    }
+    for (const place of places) {
+      const [entry, ...others] = aws.eks.access.of({ ...place, cluster: 'one' });
+      expect(others).toEqual([]);
+      expect(entry).toMatchObject({ groups: ['teleport:kube-service:eks'], policies: [] });
+    }
+  });
+
+  test('tctl inventory status --connected lists the instance with its services', async () => {
+    const listed = await plane.admin.must('tctl', ['inventory', 'ls', '--connected', '--format=json']);
+    const found = (
+      JSON.parse(listed) as { agentId: string; services: string[]; discovery?: object }[]
+    ).filter(({ services }) => services.includes('Discovery') || services.includes('Kube'));
+    expect(found.flatMap(({ services }) => services).toSorted()).toEqual(['Discovery', 'Kube']);
+    expect(found.find(({ services }) => services.includes('Discovery'))!.discovery).toMatchObject({
+      group: 'aws-prod',
+    });
+    const status = await plane.admin.must('tctl', ['inventory', 'status', '--connected']);
+    for (const { agentId } of found) expect(status).toContain(agentId);
+  });
+
   test('what loses its tag, is deleted, or gets its tag follows', async () => {
     const [first, second] = places;
-    aws.eks.put(first, { name: 'one' });
+    const entries = () => aws.eks.access.of({ ...first, cluster: 'one' });
+    ones[0]!.put({});
     await become('one is untagged', all.slice(1));
+    await until('agents have no access to it any more', () => entries().length === 0);
     aws.eks.remove(second, 'two');
     await become('another is deleted', all.slice(1, 3));
-    aws.eks.put(first, { name: 'one', tags });
+    ones[0]!.put(tags);
     await become('the first is tagged again', all.slice(0, 3));
+    await until('it is served again', async () => (await getNamespaces(all[0]!)).includes('kube-system'), {
+      withinMs: 60_000,
+    });
   });
 
   test('a discovery_config of the group is acted on, and shows what came of it', async () => {

@@ -26,7 +26,8 @@ export interface AccessScan {
   readonly source: Source;
   readonly group: string;
   readonly found: readonly EksClusterFacts[];
-  /** Names that EKS knows them by. */
+  /** Of those that were found, the ones whose resources were made by it, as EKS names them. */
+  readonly added: readonly string[];
   readonly gone: readonly string[];
   readonly pace: Pace;
   readonly signal: AbortSignal;
@@ -91,7 +92,9 @@ export class AccessKeeper {
     // A cluster that was made anew under its name knows nobody.
     const key = [account, region, name, createdAt.getTime(), target.principal ?? ''].join('/');
     const known = this.#known.get(key);
-    if (known && performance.now() < known.until) return known.outcome;
+    // What was given up before, by whichever member, has to be let in again.
+    const isNew = scan.added.includes(name);
+    if (known && !isNew && performance.now() < known.until) return known.outcome;
     const outcome = await setUpAccess(deps, target, scan.signal);
     if (this.#known.size >= maxKnown) this.#known.clear();
     this.#known.set(key, { outcome, until: performance.now() + (goodForMs[outcome.state] ?? 0) });

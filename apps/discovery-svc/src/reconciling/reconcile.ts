@@ -22,7 +22,8 @@ export interface Reconciled {
   readonly changed: Readonly<Partial<Record<DiscoveryOutcome['outcome'], number>>>;
   /** The first of those that were left alone, with whose they are. */
   readonly notDone: readonly NotDone[];
-  /** Clusters whose resources were deleted, as EKS names them. */
+  /** Clusters whose resources were made, and those whose resources were deleted, as EKS names them. */
+  readonly added: readonly string[];
   readonly gone: readonly string[];
 }
 
@@ -64,7 +65,10 @@ export async function reconcile(
   const gone = known
     .filter(({ metadata: { name } }) => deleted.has(name))
     .flatMap((each) => clusterOf(each) ?? []);
-  return { changed: countsOf(outcomes), notDone: notDone.slice(0, maxNotDone), gone };
+  const added = changes.flatMap((change, at) =>
+    change.type === 'found' && outcomes[at]?.outcome === 'created' ? [change.cluster] : [],
+  );
+  return { changed: countsOf(outcomes), notDone: notDone.slice(0, maxNotDone), added, gone };
 }
 
 async function knownTo({ bus, agentId, delivery, signal }: ReconcileDeps): Promise<PublicResource[]> {

@@ -45,7 +45,7 @@ export interface ScanGroup extends AsyncDisposable {
 
 /** What is kept of a scan, for people: how much it saw, what kept it from seeing all, and what came of it. */
 export type ScanSummary = Omit<Scan, 'found'> &
-  Omit<Reconciled, 'gone'> & { readonly found: number; readonly access: AccessSummary };
+  Omit<Reconciled, 'added' | 'gone'> & { readonly found: number; readonly access: AccessSummary };
 
 /** Each waits for AWS most of the time, at the pace of its own account and region. */
 const scansAtOnce = 16;
@@ -76,13 +76,13 @@ export function scanGroup(deps: ScanGroupDeps, options: ScanGroupOptions): ScanG
     const pace = paceOf(paces, source);
     const seen = await scan(source, { eks: deps.eks, pace, signal });
     const { account, region } = source.as;
-    const { gone, ...reconciled } = await reconcile(
+    const { added, gone, ...reconciled } = await reconcile(
       { bus, agentId, delivery: { group, slot, task, attempt }, signal },
       seen,
       { group, account, region, matcherKey: source.matcherKey },
     );
     const { found, ...rest } = seen;
-    const access = await deps.access.keep({ source, group, found, gone, pace, signal });
+    const access = await deps.access.keep({ source, group, found, added, gone, pace, signal });
     const summary = { ...rest, ...reconciled, found: found.length, access };
     tell(telemetry, task, summary);
     return summary;
