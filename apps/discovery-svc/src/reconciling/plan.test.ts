@@ -36,13 +36,15 @@ const owners = fc.record({
   keys: fc.subarray(['k1', 'k2'], { minLength: 1 }),
   isByHand: fc.boolean(),
 });
-const stored = fc.array(fc.tuple(letters, owners), { maxLength: 8 }).map((all) =>
-  all.map(([each, { group, keys, isByHand, ...at }]) => {
+const stored = fc.array(fc.tuple(letters, owners), { maxLength: 8 }).map((all) => {
+  const resources = all.map(([each, { group, keys, isByHand, ...at }]) => {
     const resource = known(cluster(each, {}, at), { group }, keys);
     const labels = { ...resource.metadata.labels, 'teleport.dev/origin': 'dynamic' };
     return isByHand ? { ...resource, metadata: { ...resource.metadata, labels } } : resource;
-  }),
-);
+  });
+  // No two resources have one name.
+  return [...new Map(resources.map((each) => [each.metadata.name, each])).values()];
+});
 
 function tagsOf({ env, called }: { readonly env: string; readonly called: string }): Record<string, string> {
   return { env, ...(called === '' ? {} : { TeleportKubernetesName: called }) };
