@@ -11,6 +11,7 @@ export interface AllInOne extends AsyncDisposable {
   readonly file: string;
   readonly dataDir: string;
   readonly admin: Tools;
+  readonly postgresUrl: string;
 }
 
 /** A token of its configuration, for the roles Node and App. */
@@ -57,5 +58,12 @@ export async function startAllInOne(folder: string, env: Record<string, string> 
     withinMs: 60_000,
   });
   const open = scope.move();
-  return { edge, file, dataDir, admin, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  return {
+    edge,
+    file,
+    dataDir,
+    admin,
+    postgresUrl: postgres.url,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
 }
