@@ -104,14 +104,16 @@ describe('agents that can only dial out, through a proxy, and two edges behind o
     await rm(folder, { recursive: true, force: true });
   }, 60_000);
 
-  test('listen nowhere, and know nobody but the proxy and their API server', () => {
+  test('listen nowhere, and know nobody but the proxy and their API server', async () => {
+    const asked = () => [...new Set(proxy.asked)].toSorted();
+    await until('everybody has dialled', () => asked().length >= 2);
     for (const agent of agents.values()) {
       const { listening, connectedTo } = socketsOf(agent.pid);
       expect(listening).toEqual([]);
       const known = [Number(new URL(proxy.url).port), Number(new URL(target.url).port)];
       expect(connectedTo.filter((port) => !known.includes(port))).toEqual([]);
     }
-    expect([...new Set(proxy.asked)].toSorted()).toEqual([`${oneEdgeName}:443`, `${publicName}:443`]);
+    expect(asked()).toEqual([`${oneEdgeName}:443`, `${publicName}:443`]);
   });
 
   test('keep tunnels to both edges', async () => {
