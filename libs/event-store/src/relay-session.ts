@@ -127,9 +127,11 @@ export class RelaySession implements AsyncDisposable {
     if (this.#waiting === 0) void this.#inTurn(() => this.#client.query('select 1')).catch(() => {});
   }
 
+  /** Every turn ends, also when Postgres is gone without a word: behind one that did not everything would wait for ever. */
   #inTurn<T>(send: () => Promise<T>): Promise<T> {
     this.#waiting += 1;
-    const result = this.#last.then(send).finally(() => (this.#waiting -= 1));
+    const asked = this.#last.then(() => answeredWithin(this.#client, answerWithinMs, send));
+    const result = asked.finally(() => (this.#waiting -= 1));
     this.#last = result.catch(() => {});
     return result;
   }
@@ -137,7 +139,7 @@ export class RelaySession implements AsyncDisposable {
   async #query<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> {
     try {
       const send = () => this.#client.query<Row>({ name: `relay_${name}`, text, values });
-      return (await this.#inTurn(() => answeredWithin(this.#client, answerWithinMs, send))).rows;
+      return (await this.#inTurn(send)).rows;
     } catch (error) {
       throw translateError(error);
     }

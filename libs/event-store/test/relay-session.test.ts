@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { testPostgres } from '@postern/testkit';
+import { delay } from '@postern/core';
+import { openLink, testPostgres } from '@postern/testkit';
 import { expect, test } from 'vitest';
-import { openEventStore } from '../src/index.ts';
+import { openEventStore, StoreUnavailable } from '../src/index.ts';
 import { RelaySession } from '../src/relay-session.ts';
 
 test('a session asks one thing at a time, whoever wants to know something meanwhile', async () => {
@@ -24,3 +25,18 @@ test('a session asks one thing at a time, whoever wants to know something meanwh
     process.off('warning', listen);
   }
 });
+
+test('a session whose server is gone without a word while it is only kept alive does not wait for ever', async () => {
+  await using postgres = await testPostgres();
+  const url = new URL(postgres.url);
+  await using link = await openLink(Number(url.port));
+  url.port = String(link.port);
+  await using store = await openEventStore({ url: postgres.url, schema: 'join', context: 'join' });
+  await using session = await RelaySession.open({ url: url.href, schema: 'join' }, 'join');
+  expect(await store.feed()).toEqual([]);
+  expect(await session.tryLead()).toBe(true);
+  link.set('halfOpen');
+  // Longer than until it is kept alive the next time.
+  await delay(600);
+  await expect(session.pending(1)).rejects.toSatisfy((error) => StoreUnavailable.is(error));
+}, 30_000);
