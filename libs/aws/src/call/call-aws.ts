@@ -119,9 +119,11 @@ function notAnswered({ action, where }: Asked, isLate: boolean, error: unknown):
   return AwsUnavailable.from(error, action, where, messageOf(error));
 }
 
-function read(asked: Asked, { status, headers, text }: Answer): unknown {
+function read(asked: AwsRequest, { status, headers, text }: Answer): unknown {
   const json = parsed(text);
   if (status !== 200) throw refusalOf(asked, { status, ...faultIn(headers['x-amzn-errortype'], json) });
+  // Of what was deleted there is nothing to tell (Amazon EKS API Reference, DeleteAccessEntry).
+  if (asked.method === 'DELETE' && text === '') return undefined;
   if (!String(headers['content-type']).startsWith('application/') || json === undefined)
     throw AwsMalformed(asked.action, asked.where, 'it is no JSON');
   return json;

@@ -126,7 +126,7 @@ async function answerEks(
   state: Pick<AwsRig, 'accounts' | 'clock' | 'eks'>,
 ): Promise<void> {
   const { status, headers, body } = answerAsEks(await read(request), state);
-  const text = JSON.stringify(body);
+  const text = body === undefined ? '' : JSON.stringify(body);
   const misbehave = state.eks.misbehave(state.eks.calls.at(-1)!);
   if (misbehave) misbehave(response, text);
   else response.writeHead(status, headers).end(text);

@@ -84,9 +84,9 @@ export interface AccessQuestion extends ClusterPlace {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** What is answered: a body, or a refusal. */
+/** What is answered: a body, which may be empty, or a refusal. */
 export type AccessAnswer =
-  | { readonly body: Readonly<Record<string, unknown>> }
+  | { readonly body: Readonly<Record<string, unknown>> | undefined }
   | { readonly status: number; readonly code: string; readonly message: string };
 
 const conflict = (message: string) => ({ status: 409, code: 'ResourceInUseException', message });
@@ -173,7 +173,7 @@ const changes: Readonly<
   },
   DeleteAccessEntry: (place, { principalArn }, eks) => {
     eks.access.remove(place, principalArn);
-    return { body: {} };
+    return { body: undefined };
   },
   AssociateAccessPolicy: (place, { principalArn, policies }, eks) => {
     const policyArn = String(place.body['policyArn']);

@@ -7,7 +7,8 @@ import { type SignedRequest, verifySignature } from './signature.ts';
 export interface EksReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readonly<Record<string, unknown>>;
+  /** Undefined for an empty one. */
+  readonly body: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A question as EKS understands it. */
