@@ -6,6 +6,8 @@ test.each([
   ['https://0123ABCD.yl4.cn-north-1.eks.amazonaws.com.cn', 'cn-north-1'],
   ['https://0123ABCD.eks.us-gov-west-1.amazonaws.com', 'us-gov-west-1'],
   ['https://0123ABCD.eu-west-1.api.aws', 'eu-west-1'],
+  ['https://0123ABCD.cn-north-1.api.amazonwebservices.com.cn', 'cn-north-1'],
+  ['https://0123ABCD.cn-north-1.amazonwebservices.com.cn', 'cn-north-1'],
 ])('%s is an API server of EKS in %s', (endpoint, region) => {
   expect(whyNoEksEndpoint(endpoint, region, { allowLoopback: false })).toBeUndefined();
 });

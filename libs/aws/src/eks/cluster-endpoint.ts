@@ -17,9 +17,19 @@ export function whyNoEksEndpoint(
   if (!url || !sts) return `its endpoint ${shown(endpoint)} is no address in ${region}`;
   const isPlain = url.protocol === 'https:' && url.username === '' && url.port === '' && url.search === '';
   const suffix = sts.host.slice(`sts.${region}.`.length);
-  const inRegion = [`.${region}.eks.${suffix}`, `.eks.${region}.${suffix}`, `.${region}.api.aws`];
+  const inRegion = [
+    `.${region}.eks.${suffix}`,
+    `.eks.${region}.${suffix}`,
+    ...dualStack(region, sts.partition),
+  ];
   const isOfAws = inRegion.some((end) => url.hostname.endsWith(end));
   return isPlain && isOfAws ? undefined : `its endpoint ${shown(endpoint)} is not one of EKS in ${region}`;
+}
+
+/** Those of clusters with IPv6, and in China of all that are new. */
+function dualStack(region: string, partition: string): readonly string[] {
+  if (partition !== 'aws-cn') return [`.${region}.api.aws`];
+  return [`.${region}.api.amazonwebservices.com.cn`, `.${region}.amazonwebservices.com.cn`];
 }
 
 function isLoopback({ protocol, hostname }: URL): boolean {
