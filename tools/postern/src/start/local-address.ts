@@ -8,7 +8,10 @@ export async function isOnThisMachine(url: string): Promise<boolean> {
   return address === '::1' || address.startsWith('127.');
 }
 
-/** The address of this host from which it reaches another: asked of the routing table, nothing is sent. */
+/**
+ * The address of this host from which it reaches another: asked of the routing table, nothing is sent. Empty for a name that cannot be
+ * resolved now, of which nobody may conclude that it is near.
+ */
 function addressTowards(host: string, port: number): Promise<string> {
   const bare = host.replace(/^\[|\]$/g, '');
   const socket = createSocket(isIPv6(bare) ? 'udp6' : 'udp4');
@@ -17,8 +20,7 @@ function addressTowards(host: string, port: number): Promise<string> {
       socket.close();
       resolve(address);
     };
-    // A name that cannot be resolved now: the join tells, and until then nobody needs to reach us.
-    socket.once('error', () => finish('127.0.0.1'));
+    socket.once('error', () => finish(''));
     socket.connect(port, bare, () => finish(socket.address().address));
   });
 }
