@@ -41,7 +41,7 @@ export const tctl: Tool = {
   groups: {
     audit: 'See what was asked of clusters',
     auth: 'Make identity files and kubeconfigs, export and rotate the authorities',
-    discovery: 'See how the groups of the Discovery Service fare, and let agents into clusters',
+    discovery: 'Let the Kubernetes Service into clusters of EKS',
     events: 'See what happens, and what could not be handled',
     parked: 'List, retry or drop the messages that could not be handled',
     inventory: 'See which agents have joined, and revoke them',
