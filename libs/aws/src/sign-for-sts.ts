@@ -2,7 +2,7 @@ import { type Clock, failure } from '@postern/core';
 import { ownCredentials } from './identity/own-credentials.ts';
 import { type Environment, regionOf } from './region.ts';
 import { globalStsHost, type StsHost, stsHostOf } from './sts-hosts.ts';
-import { Sha256 } from './sha256.ts';
+import { openSigner } from './signer.ts';
 
 /** A region whose STS is not known here, or has no FIPS host. */
 export const UnknownStsRegion = failure(
@@ -41,15 +41,7 @@ export async function signForSts(
 ): Promise<SignedStsRequest> {
   const { host, region } = await hostFor(env, signal);
   const credentials = await (await ownCredentials(region, env))();
-  const { SignatureV4 } = await import('@smithy/signature-v4');
-  const signer = new SignatureV4({
-    service: 'sts',
-    region,
-    credentials,
-    sha256: Sha256,
-    // The hash of the body is part of the signature with or without a header that repeats it.
-    applyChecksum: false,
-  });
+  const signer = await openSigner({ service: 'sts', region, credentials });
   const request = {
     method,
     protocol: 'https:',

@@ -4,7 +4,7 @@ import type { AwsCredentials } from '../eks/token.ts';
 import type { Environment } from '../region.ts';
 import { elementAt, MalformedXml, readXml, textAt } from '../xml/read-xml.ts';
 import { type Asked, AwsMalformed, AwsTimedOut, AwsUnavailable, refusalOf } from './refusals.ts';
-import { Sha256 } from '../sha256.ts';
+import { openSigner } from '../signer.ts';
 
 /** A request to an AWS service. */
 export interface AwsRequest extends Asked {
@@ -68,8 +68,7 @@ async function signed(
   credentials: AwsCredentials,
   clock: Clock,
 ): Promise<Record<string, string>> {
-  const { SignatureV4 } = await import('@smithy/signature-v4');
-  const signer = new SignatureV4({ service, region, credentials, sha256: Sha256, applyChecksum: false });
+  const signer = await openSigner({ service, region, credentials });
   const { host, hostname, protocol } = new URL(endpoint);
   const unsigned = {
     method,

@@ -1,7 +1,7 @@
 import type { Clock } from '@postern/core';
 import { UnknownStsRegion } from '../sign-for-sts.ts';
 import { stsHostOf } from '../sts-hosts.ts';
-import { Sha256 } from '../sha256.ts';
+import { openSigner } from '../signer.ts';
 
 /** Credentials of AWS, of which those that end have a token. */
 export interface AwsCredentials {
@@ -43,14 +43,7 @@ export async function signEksToken(
 ): Promise<EksToken> {
   const sts = stsHostOf(region);
   if (!sts) throw UnknownStsRegion(region, 'STS');
-  const { SignatureV4 } = await import('@smithy/signature-v4');
-  const signer = new SignatureV4({
-    service: 'sts',
-    region,
-    credentials,
-    sha256: Sha256,
-    applyChecksum: false,
-  });
+  const signer = await openSigner({ service: 'sts', region, credentials });
   const signedAt = clock();
   const signed = await signer.presign(
     {
