@@ -83,7 +83,6 @@ describe('two groups of two members in two accounts', () => {
     };
     await writeFile(file, JSON.stringify(config), { mode: 0o600 });
     const role = { arn: `arn:aws:iam::${groups[group]}:role/scanner`, id: 'AROASCANNER' };
-    const key = aws.accounts.issueKey(sessionOf(role, name), { isTemporary: true });
     const started = startProcess({
       name,
       command: join(root, 'bin', 'postern'),
@@ -91,9 +90,7 @@ describe('two groups of two members in two accounts', () => {
       env: {
         PATH: process.env['PATH'] ?? '',
         HOME: folder,
-        AWS_ACCESS_KEY_ID: key.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
-        AWS_SESSION_TOKEN: key.sessionToken!,
+        ...aws.accounts.variablesOf(sessionOf(role, name)),
         AWS_ENDPOINT_URL_EKS: aws.eksUrl,
         AWS_ENDPOINT_URL_STS: aws.stsUrl,
       },

@@ -96,7 +96,6 @@ describe('the guide on EKS auto-discovery', () => {
     await writeFile(join(folder, 'token'), (JSON.parse(added) as { token: string }).token);
     const pin = /sha256:[0-9a-f]{64}/.exec(await admin.must('tctl', ['status']))![0];
     await writeFile(join(folder, 'teleport.yaml'), teleportYaml(folder, edge, pin));
-    const key = aws.accounts.issueKey(sessionOf(role, 'i-0123'), { isTemporary: true });
     agent = startProcess({
       name: 'agent',
       command: join(root, 'bin', 'postern'),
@@ -105,9 +104,7 @@ describe('the guide on EKS auto-discovery', () => {
         PATH: process.env['PATH'] ?? '',
         HOME: folder,
         POSTERN_HEARTBEAT_INTERVAL: '1s',
-        AWS_ACCESS_KEY_ID: key.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
-        AWS_SESSION_TOKEN: key.sessionToken!,
+        ...aws.accounts.variablesOf(sessionOf(role, 'i-0123')),
         AWS_ENDPOINT_URL_EKS: aws.eksUrl,
         AWS_ENDPOINT_URL_STS: aws.stsUrl,
       },

@@ -64,10 +64,8 @@ beforeEach(async () => {
   for (const name of Object.keys(process.env).filter((each) => each.startsWith('AWS_')))
     vi.stubEnv(name, undefined);
   for (const role of [scanner, agents]) aws.accounts.roles.set(role.arn, role);
-  const key = aws.accounts.issueKey(sessionOf(scanner, 'i-1'), { isTemporary: true });
-  vi.stubEnv('AWS_ACCESS_KEY_ID', key.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', key.secretAccessKey);
-  vi.stubEnv('AWS_SESSION_TOKEN', key.sessionToken);
+  const variables = aws.accounts.variablesOf(sessionOf(scanner, 'i-1'));
+  for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
   const env = { AWS_ENDPOINT_URL_STS: aws.stsUrl, AWS_ENDPOINT_URL_EKS: aws.eksUrl };
   eks = openEks({ env, clock: () => new Date(), timeoutMs: 700 });
   putCluster();

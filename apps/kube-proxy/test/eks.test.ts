@@ -64,10 +64,8 @@ beforeEach(async () => {
   entries.clear();
   for (const name of Object.keys(process.env).filter((each) => each.startsWith('AWS_')))
     vi.stubEnv(name, undefined);
-  const key = aws.accounts.issueKey(sessionOf(ownRole, 'i-1'), { isTemporary: true });
-  vi.stubEnv('AWS_ACCESS_KEY_ID', key.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', key.secretAccessKey);
-  vi.stubEnv('AWS_SESSION_TOKEN', key.sessionToken);
+  const variables = aws.accounts.variablesOf(sessionOf(ownRole, 'i-1'));
+  for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
   aws.accounts.roles.set(otherRole.arn, otherRole);
   rig = await startRig({
     eks: {

@@ -47,6 +47,16 @@ export class AwsAccounts {
     return key;
   }
 
+  /** Variables that give a process temporary credentials of a principal. */
+  variablesOf(owner: AwsPrincipal): Record<string, string> {
+    const { accessKeyId, secretAccessKey, sessionToken = '' } = this.issueKey(owner, { isTemporary: true });
+    return {
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_SESSION_TOKEN: sessionToken,
+    };
+  }
+
   ownerOf({ accessKeyId }: Pick<IssuedKey, 'accessKeyId'>): AwsPrincipal {
     return this.#owners.get(accessKeyId)!;
   }

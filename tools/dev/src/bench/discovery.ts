@@ -28,7 +28,7 @@ const scanner = { arn: 'arn:aws:iam::100000000001:role/scanner', id: 'AROASCANNE
 export async function benchDiscovery(folder: string, scope: AsyncDisposableStack): Promise<Measured[]> {
   mkdirSync(folder, { recursive: true });
   const aws = scope.use(await startAws());
-  const key = plantClusters(aws);
+  plantClusters(aws);
   const servers = await startServers(folder, scope);
   const log = openSync(join(folder, 'processes.log'), 'a');
   scope.defer(() => closeSync(log));
@@ -61,9 +61,7 @@ export async function benchDiscovery(folder: string, scope: AsyncDisposableStack
   const env = {
     AWS_ENDPOINT_URL_STS: aws.stsUrl,
     AWS_ENDPOINT_URL_EKS: aws.eksUrl,
-    AWS_ACCESS_KEY_ID: key.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
-    AWS_SESSION_TOKEN: key.sessionToken ?? '',
+    ...aws.accounts.variablesOf(sessionOf(scanner, 'bench')),
   };
   const plan: DiscoveryPlan = { natsUrl: servers.natsUrl, agentId: benchAgent, config: teleportYaml(), env };
   const member = await start('discovery-process.ts', plan);
@@ -148,7 +146,7 @@ class Look {
   }
 }
 
-function plantClusters(aws: AwsRig) {
+function plantClusters(aws: AwsRig): void {
   const certificateAuthority = Buffer.from('-----BEGIN CERTIFICATE-----').toString('base64');
   for (const account of accounts)
     for (const name of ['scan', 'agents']) {
@@ -169,7 +167,6 @@ function plantClusters(aws: AwsRig) {
       { principalArn, groups: ['teleport:kube-service:eks'] },
     );
   }
-  return aws.accounts.issueKey(sessionOf(scanner, 'bench'), { isTemporary: true });
 }
 
 function roleArn(account: string, name: string): string {
